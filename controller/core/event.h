@@ -1,0 +1,162 @@
+// What happens to the controller (Event) and what it wants done (Effect). Core::Step maps one to the
+// other; nothing else crosses the border of the core.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "schema/base/ids.h"
+#include "schema/base/ip.h"
+#include "schema/base/time.h"
+#include "schema/config/fabric.h"
+#include "schema/model/binding.h"
+#include "schema/model/record.h"
+#include "schema/model/switch_plan.h"
+#include "schema/wire/message.h"
+
+namespace dyncast::core {
+
+// ---- Events -------------------------------------------------------------------------------------
+
+// A validated configuration takes effect: at the start, and after SIGHUP.
+struct ConfigChanged {
+  std::shared_ptr<const config::FabricConfig> config;
+};
+// A well-formed message of an agent. Whether it is allowed and plausible is the core's to decide.
+struct AgentSaid {
+  wire::AgentMessage message;
+};
+// OVSDB reports the bridge's ports that have an OpenFlow number. Names as in fabric.yaml.
+struct PortsKnown {
+  SwitchId at;
+  std::vector<std::pair<std::string, PortNo>> ports;
+};
+// A switch's session has read all binding flows that the switch holds, and has changed nothing yet.
+struct SwitchFound {
+  SwitchId at;
+  std::vector<FoundBinding> bindings;
+};
+// The switch holds what it must.
+struct SwitchSynced {
+  SwitchId at;
+};
+struct SwitchLost {
+  SwitchId at;
+  std::string reason;
+};
+// A packet to a D-SID without a usable binding. `packet` is valid during the step only.
+struct DemandArrived {
+  SwitchId at;
+  ServiceId service;
+  Demand demand;
+  PortNo in_port;
+  bool egress_gone = false;  // it was bound, but its instance's egress flow is gone
+  std::span<const uint8_t> packet;
+};
+// The switch removed a binding flow, and why. kIdle covers idle, FIN and hard timeouts.
+struct BindingFlowEnded {
+  SwitchId at;
+  FoundBinding binding;
+  EndReason reason = EndReason::kIdle;  // kIdle, or kFlowLost: deleted by somebody
+};
+// The switch refused a binding flow (table full, ...): the demand was served, the flow is not there.
+struct BindingFlowRefused {
+  SwitchId at;
+  BindingKey key;
+  std::string error;
+};
+// Counters of binding flows, some or all of a switch.
+struct BindingsCounted {
+  SwitchId at;
+  std::vector<FoundBinding> bindings;
+};
+// A packet to a neighbour (next hop, D-BID, client) whose MAC the switch does not know.
+struct NeighborWanted {
+  SwitchId at;
+  IpAddress neighbor;
+  std::span<const uint8_t> packet;  // whole, as it would go out but for the MACs; valid during the step
+};
+// An ARP answer or request named a neighbour; the switch has learned it by itself.
+struct NeighborFound {
+  SwitchId at;
+  PortNo port;
+  IpAddress neighbor;
+  MacAddress mac;
+};
+struct DrainRequested {
+  std::string instance;
+  bool drain = true;                 // false: undrain
+  std::chrono::seconds deadline{0};  // bound flows move after this; 0: never, they end by themselves
+};
+// Time passes: at least every 100 ms, and at Core::NextDeadline().
+struct Tick {};
+
+using Event = std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost,
+                           DemandArrived, BindingFlowEnded, BindingFlowRefused, BindingsCounted,
+                           NeighborWanted, NeighborFound, DrainRequested, Tick>;
+
+// ---- Effects ------------------------------------------------------------------------------------
+
+// The switch must hold exactly this (beside its bindings).
+struct SetPlan {
+  SwitchId at;
+  std::shared_ptr<const SwitchPlan> plan;
+};
+struct InstallBinding {
+  SwitchId at;
+  BindingFlow flow;
+};
+struct RemoveBinding {
+  SwitchId at;
+  BindingKey key;
+};
+// All bindings of one instance on one switch, in one message.
+struct RemoveBindingsOf {
+  SwitchId at;
+  ServiceId service;
+  InstanceId instance;
+};
+// Send the demand's packet on, through the egress of `instance`. `packet` is the event's.
+struct ForwardDemand {
+  SwitchId at;
+  PortNo in_port;
+  ServiceId service;
+  InstanceId instance;
+  std::span<const uint8_t> packet;
+};
+// Answer a demand that nobody may take: ICMP destination unreachable, host (RFC 792).
+struct RefuseDemand {
+  SwitchId at;
+  PortNo in_port;
+  std::span<const uint8_t> packet;
+};
+// Ask for a neighbour's MAC out of a port.
+struct AskNeighbor {
+  SwitchId at;
+  PortNo port;
+  MacAddress sender_mac;
+  IpAddress sender;
+  IpAddress target;
+};
+// A packet that waited for its neighbour: through the switch's neighbour table, which knows it now.
+struct SendHeld {
+  SwitchId at;
+  IpAddress neighbor;
+  std::vector<uint8_t> packet;
+};
+// Read counters of the switch's binding flows.
+struct CountBindings {
+  SwitchId at;
+};
+
+using Effect = std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, ForwardDemand,
+                            RefuseDemand, AskNeighbor, SendHeld, CountBindings, Record>;
+using Effects = std::vector<Effect>;
+
+}  // namespace dyncast::core

@@ -1,0 +1,119 @@
+// What the core shows of itself: plain rows for the API, made on request. Never used for decisions.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/base/ids.h"
+#include "schema/base/ip.h"
+#include "schema/base/time.h"
+#include "schema/model/record.h"
+
+namespace dyncast::core {
+
+struct ServiceView {
+  ServiceId id;
+  ServiceSpec spec;
+  uint32_t instances_up = 0;
+  uint32_t instances_known = 0;
+  uint64_t bindings = 0;
+  uint64_t demands = 0;          // decided since the start
+  uint64_t demands_refused = 0;  // no instance
+  uint64_t demands_unbound = 0;  // served without a binding: over the limit
+};
+
+struct MetricView {
+  MetricSample sample;
+  std::chrono::milliseconds age{0};
+};
+
+struct InstanceView {
+  InstanceId id;
+  std::string name;
+  std::string service;
+  std::string agent;
+  IpAddress bid;
+  InstanceState state = InstanceState::kDown;
+  std::string reason;
+  bool trusted_from_before = false;  // known from the database, not yet announced again
+  std::chrono::milliseconds in_state{0};
+  uint64_t bindings = 0;
+  uint64_t demands = 0;
+  Capacity capacity;
+  std::optional<double> load;
+  std::optional<double> estimated_capacity;
+  std::vector<MetricView> metrics;
+};
+
+struct AgentView {
+  std::string name;
+  bool silent = true;
+  uint64_t boot_epoch = 0;
+  uint64_t last_sequence = 0;
+  std::optional<std::chrono::milliseconds> last_heard;  // ago
+  std::chrono::milliseconds heartbeat_interval{0};
+  uint64_t messages = 0;
+  uint64_t gaps = 0;      // sequence numbers that never came
+  uint64_t replayed = 0;  // old epoch or sequence: refused
+  uint64_t refused = 0;   // broke a rule
+  std::string last_refusal;
+};
+
+struct SwitchView {
+  SwitchId id;
+  std::string name;
+  SwitchRole role = SwitchRole::kDRouter;
+  std::string state;  // "waiting-ports", "away", "found", "synced"
+  uint64_t bindings = 0;
+  uint64_t demands = 0;
+  uint64_t plan_changes = 0;
+  uint64_t refused_flows = 0;
+  std::string last_error;
+};
+
+struct FabricView {
+  WallTime at{};
+  std::vector<ServiceView> services;
+  std::vector<InstanceView> instances;
+  std::vector<AgentView> agents;
+  std::vector<SwitchView> switches;
+  // Counters by name: demands, reselected, refused messages by rule, held packets dropped, ...
+  std::map<std::string, uint64_t> counters;
+};
+
+struct ExplainedCandidate {
+  InstanceId instance;
+  std::string name;
+  InstanceState state = InstanceState::kDown;
+  std::string excluded;  // why it may not be chosen; empty if it may
+  std::optional<double> cost;
+  std::optional<double> load;
+  std::optional<double> capacity;
+  uint64_t bindings = 0;
+  std::vector<MetricView> metrics;
+};
+struct ExplainedBinding {
+  SwitchId at;
+  std::string switch_name;
+  BindingKey key;
+  InstanceId instance;
+  std::string instance_name;
+  bool instance_gone = false;  // it will select again with its next packet
+};
+struct Explanation {
+  std::string service;
+  std::string policy;
+  std::string formula;                         // how cost is computed, for people
+  BindingKey key;                              // `at` as asked, or 0
+  std::vector<ExplainedBinding> bound;         // live bindings of that key (of that client where ports are 0)
+  std::vector<ExplainedCandidate> candidates;  // best first
+  std::optional<InstanceId> would_choose;
+  std::string would_choose_name;
+  std::string no_instance_reason;
+};
+
+}  // namespace dyncast::core

@@ -1,0 +1,129 @@
+// OpenFlow 1.5 sessions with all switches of the fabric, over libopenvswitch's streams and codecs.
+//
+// A session's life: hello -> features (who is it) -> dump of our flows -> [desired known] -> one bundle
+// with the difference, barrier -> synced. The switch is never cleared; a flow that is right is left
+// alone. After an unexpected error the session dumps again (at most `kMaxResyncs` times in a row, then
+// it is closed). New differences are sent only when the last bundle was confirmed.
+//
+// One thread: all calls come from the control thread; callbacks are made from Run().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ovs-integration/pipeline/compile.h"
+#include "ovs-integration/pipeline/layout.h"
+#include "schema/base/ids.h"
+#include "schema/base/result.h"
+#include "schema/base/time.h"
+#include "schema/model/binding.h"
+
+namespace dyncast::openflow {
+
+struct SyncReport {
+  uint64_t kept = 0;
+  uint64_t added = 0;  // includes changed ones
+  uint64_t deleted = 0;
+  std::vector<std::string> differences;  // at most 20, for people
+};
+
+// What the switch sent to the controller, with the registers that the pipeline set.
+struct Punt {
+  pipeline::PuntReason reason = pipeline::PuntReason::kDemand;
+  ServiceId service;
+  PortNo in_port;
+  uint32_t reg5 = 0;
+  std::span<const uint8_t> packet;
+};
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  // The dump is complete and nothing was changed yet. Answer with SetDesired (now or later).
+  virtual void OnFound(DatapathId dpid, std::vector<FoundBinding> bindings) = 0;
+  virtual void OnSynced(DatapathId dpid, const SyncReport& report) = 0;
+  virtual void OnLost(DatapathId dpid, const std::string& reason) = 0;
+  virtual void OnPunt(DatapathId dpid, const Punt& punt) = 0;
+  // kIdle, or kFlowLost for a binding that somebody else deleted; our own removals are not reported.
+  virtual void OnBindingEnded(DatapathId dpid, const FoundBinding& binding, EndReason reason) = 0;
+  virtual void OnBindingRefused(DatapathId dpid, const BindingKey& key, const std::string& error) = 0;
+  virtual void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) = 0;
+  // Compared, for `check`: nothing was changed.
+  virtual void OnChecked(DatapathId dpid, uint64_t request, const SyncReport& static_flows,
+                         std::vector<FoundBinding> bindings) = 0;
+};
+
+// Totals of one session since the switch last connected, and of the switch over all sessions.
+struct SwitchCounters {
+  uint64_t messages_sent = 0;  // OpenFlow messages, all kinds
+  uint64_t flow_mods_sent = 0;
+  uint64_t bundles_sent = 0;
+  uint64_t packet_outs_sent = 0;
+  uint64_t punts_received = 0;
+  uint64_t flow_removed_received = 0;
+  uint64_t errors_received = 0;
+  uint64_t malformed_received = 0;
+  uint64_t connects = 0;
+  uint64_t resyncs = 0;
+};
+
+struct SwitchStatus {
+  DatapathId dpid;
+  std::string peer;
+  std::string state;  // "handshake", "dumping", "found", "syncing", "synced", "away"
+  std::string last_error;
+  SwitchCounters counters;
+};
+
+struct ServerOptions {
+  Micros binding_tick{1000};
+  uint32_t bundle_max_flows = 1000;  // a larger bundle would stall forwarding
+  std::chrono::milliseconds inactivity_probe{5000};
+  size_t max_queued_bytes = 16u << 20;  // per switch; a switch that reads slower is disconnected
+};
+
+class SwitchServer {
+ public:
+  SwitchServer(ServerOptions options, Listener* listener);  // listener outlives the server
+  ~SwitchServer();
+
+  // "ptcp:PORT:IP" or "punix:PATH". May be called for several.
+  Status Listen(const std::string& target);
+  // Only these datapath ids are served; others are refused with a warning.
+  void SetExpected(std::vector<DatapathId> expected);
+
+  // Bounded work; call Run, then Wait, then loop.h's Block.
+  void Run(Now now);
+  void Wait(Now now);
+
+  // What the switch must hold beside bindings. Sent as a difference as soon as the session allows.
+  Status SetDesired(DatapathId dpid, const pipeline::Compiled& desired);
+  // Queued, and sent together within `binding_tick`. Later calls for the same key win.
+  void InstallBinding(DatapathId dpid, const BindingFlow& flow);
+  void RemoveBinding(DatapathId dpid, const BindingKey& key);
+  void RemoveBindingsOf(DatapathId dpid, ServiceId service, InstanceId instance);
+  // Sends `packet` through the egress of `instance` (registers set, then the egress table).
+  void ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId service, InstanceId instance,
+                     std::span<const uint8_t> packet);
+  // Out of a port as it is.
+  void SendPacket(DatapathId dpid, PortNo port, std::span<const uint8_t> packet);
+  // Through the neighbour table (reg5 = neighbor).
+  void SendToNeighbor(DatapathId dpid, uint32_t neighbor_v4, std::span<const uint8_t> packet);
+  void CountBindings(DatapathId dpid);
+  // Dumps and compares without changing anything; OnChecked answers.
+  void Check(DatapathId dpid, uint64_t request);
+  // Dumps and repairs; OnFound and OnSynced answer.
+  void Resync(DatapathId dpid);
+
+  std::vector<SwitchStatus> Statuses() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dyncast::openflow

@@ -1,0 +1,69 @@
+// Keeps the bridges of all switches as fabric.yaml wants them, over OVSDB (RFC 7047): bridge, ports,
+// controller target, fail-mode secure, datapath type and id. Touches only rows that carry our mark
+// (external_ids:dyncast-fabric); a bridge of the wanted name without it is left alone and reported,
+// unless it may be adopted. Ports that the operator added to our bridge are left alone too.
+//
+// One thread: calls and callbacks belong to the control thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schema/base/ids.h"
+#include "schema/base/result.h"
+#include "schema/base/time.h"
+
+namespace dyncast::ovsdb {
+
+struct DesiredBridge {
+  std::string switch_name;
+  std::string remote;  // "tcp:IP:PORT" or "unix:PATH"
+  std::string fabric;  // value of our mark
+  std::string bridge;
+  std::string datapath_type;  // "system" or "netdev"
+  DatapathId dpid;
+  std::string controller_target;
+  bool adopt = false;
+  std::vector<std::string> ports;  // the bridge's own name stands for its LOCAL port
+  friend bool operator==(const DesiredBridge&, const DesiredBridge&) = default;
+};
+
+struct BridgeStatus {
+  std::string switch_name;
+  std::string state;  // "connecting", "changing", "ready", "refused"
+  std::string last_error;
+  uint64_t transactions = 0;
+  uint64_t reconnects = 0;
+  std::vector<std::pair<std::string, PortNo>> ports;  // those with an OpenFlow number
+};
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  // The ports that have an OpenFlow number changed (also: the first time).
+  virtual void OnPorts(const std::string& switch_name,
+                       const std::vector<std::pair<std::string, PortNo>>& ports) = 0;
+  // The database was refused or lost; already rate-limited by the reconnect's back-off.
+  virtual void OnProblem(const std::string& switch_name, const std::string& what) = 0;
+};
+
+class OvsdbManager {
+ public:
+  explicit OvsdbManager(Listener* listener);
+  ~OvsdbManager();
+  // A bridge that is no longer wanted loses our controller target and our mark, nothing else: it goes
+  // on forwarding until the operator removes it.
+  void SetDesired(std::vector<DesiredBridge> desired);
+  void Run(Now now);
+  void Wait(Now now);
+  std::vector<BridgeStatus> Statuses() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dyncast::ovsdb

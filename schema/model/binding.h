@@ -1,0 +1,88 @@
+// The binding table's key and entry (draft section 4.2.1, Figure 3).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "schema/base/ids.h"
+#include "schema/base/ip.h"
+#include "schema/base/time.h"
+#include "schema/model/service.h"
+
+namespace dyncast {
+
+// The addresses of one packet to a D-SID, as the client wrote them.
+struct Demand {
+  IpAddress client;
+  IpAddress sid;
+  IpProto proto = IpProto::kTcp;
+  uint16_t src_port = 0;
+  uint16_t dst_port = 0;
+  friend bool operator==(const Demand&, const Demand&) = default;
+};
+
+// An affinity key's value on one switch. Fields that the service's key leaves out are 0 (kAny).
+// `service` stands for the D-SID: a service has one per family, and `client` tells the family.
+struct BindingKey {
+  IpAddress client;  // masked to the key's prefix
+  uint16_t src_port = 0;
+  uint16_t dst_port = 0;
+  ServiceId service;
+  SwitchId at;
+  IpProto proto = IpProto::kAny;
+  friend auto operator<=>(const BindingKey&, const BindingKey&) = default;
+};
+
+// The key under which `demand` is bound: pure, the one place that knows what each kind keeps.
+BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId service, const Demand& demand);
+
+enum class DecidedBy : uint8_t { kController, kSwitch, kForwarder };
+std::string_view DecidedByName(DecidedBy by);
+
+// Why a binding ended, as it stands in binding_history.reason.
+enum class EndReason : uint8_t {
+  kIdle,             // idle timeout (or the FIN timeout) passed
+  kInstanceGone,     // its instance went down; the flow selected again
+  kInstanceDrained,  // the drain's deadline passed
+  kServiceRemoved,
+  kReplaced,   // another binding took the same key
+  kFlowLost,   // the switch no longer had the flow (restart, deleted by another)
+  kAwayEnded,  // ended while the controller was away, found by comparing with the switch
+};
+std::string_view EndReasonName(EndReason reason);
+
+// What the controller tells a switch to hold for one binding.
+struct BindingFlow {
+  BindingKey key;
+  InstanceId instance;
+  std::chrono::seconds idle_timeout{60};
+  std::chrono::seconds fin_timeout{0};  // 0: none
+  friend bool operator==(const BindingFlow&, const BindingFlow&) = default;
+};
+
+// A binding as a switch reports it, in a dump or when it ends.
+struct FoundBinding {
+  BindingKey key;
+  InstanceId instance;
+  uint64_t packets = 0;
+  uint64_t bytes = 0;
+  std::chrono::milliseconds age{0};       // since the flow was added
+  std::chrono::milliseconds idle_age{0};  // since its last packet
+  std::chrono::seconds idle_timeout{0};
+  friend bool operator==(const FoundBinding&, const FoundBinding&) = default;
+};
+
+}  // namespace dyncast
+
+template <>
+struct std::hash<dyncast::BindingKey> {
+  size_t operator()(const dyncast::BindingKey& k) const noexcept {
+    const uint64_t rest = static_cast<uint64_t>(k.src_port) << 48 | static_cast<uint64_t>(k.dst_port) << 32 |
+                          static_cast<uint64_t>(k.service.value()) << 16 | k.at.value();
+    uint64_t h = std::hash<dyncast::IpAddress>{}(k.client) ^ (rest * 0x94D049BB133111EBull) ^
+                 static_cast<uint64_t>(k.proto);
+    h ^= h >> 32;
+    return h * 0x9E3779B97F4A7C15ull;
+  }
+};

@@ -1,0 +1,93 @@
+// A service as the operator declares it: D-SID, ports, affinity, selection.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/base/ids.h"
+#include "schema/base/ip.h"
+
+namespace dyncast {
+
+enum class IpProto : uint8_t { kAny = 0, kIcmp = 1, kTcp = 6, kUdp = 17, kSctp = 132 };
+std::string_view IpProtoName(IpProto proto);  // "any", "icmp", "tcp", "udp", "sctp"
+
+// What makes two packets one flow (draft section 4.2.1). Application-independent.
+enum class AffinityKind : uint8_t {
+  k5Tuple,        // source IP, destination IP, protocol, source port, destination port
+  k4Tuple,        // 5-tuple without the source port (draft Figure 3)
+  k3Tuple,        // source IP, destination IP, protocol (the draft's RTP case)
+  kClient,        // source IP
+  kClientPrefix,  // the source IP's first bits
+};
+std::string_view AffinityKindName(AffinityKind kind);  // as in fabric.yaml
+
+struct Affinity {
+  AffinityKind kind = AffinityKind::k5Tuple;
+  // Bits of the source IP that count; full length but for kClientPrefix.
+  uint8_t prefix_v4 = 32;
+  uint8_t prefix_v6 = 128;
+  // A binding ends when no packet of the flow came for this long. 1..65535 s (OpenFlow holds 16 bits).
+  std::chrono::seconds idle_timeout{60};
+  // After the client's FIN or RST the binding ends this long after its last packet; 0: not used.
+  // Only 5-tuple bindings of TCP: a coarser key covers connections that still run.
+  std::chrono::seconds fin_timeout{5};
+  // Bindings a service may hold per switch; demands beyond are served without one, and counted.
+  uint32_t limit = 100000;
+  friend bool operator==(const Affinity&, const Affinity&) = default;
+};
+
+enum class Dispatch : uint8_t { kReactive, kLearn };
+std::string_view DispatchName(Dispatch dispatch);
+
+// What a demand gets when no instance may take it.
+enum class NoInstanceAction : uint8_t { kDrop, kUnreachable /* ICMP type 3 code 1 */ };
+
+enum class PolicyKind : uint8_t { kRoundRobin, kStatic, kLeastLoaded, kWeighted, kLeastBindings };
+std::string_view PolicyKindName(PolicyKind kind);  // "round-robin", "static", ...
+
+// One term of a multi-dimensional load: weight * value / scale.
+struct MetricTerm {
+  std::string metric;   // an L0 metric name, see schema/model/metric.h
+  double weight = 1.0;  // > 0
+  double scale = 1.0;   // > 0, in the metric's unit: the value that counts as fully loaded
+  friend bool operator==(const MetricTerm&, const MetricTerm&) = default;
+};
+
+struct Selection {
+  PolicyKind policy = PolicyKind::kLeastBindings;
+  // What `load` is for least-loaded, and what utilisation is for weighted and least-bindings. Empty:
+  // the largest of the utilisation metrics that an instance reports.
+  std::vector<MetricTerm> load;
+  // An instance younger than this gets a growing part of its share; 0: at once its whole share.
+  std::chrono::milliseconds slow_start{0};
+  // Metrics older than this are not used (the instance counts as average).
+  std::chrono::milliseconds metrics_expiry{10000};
+  friend bool operator==(const Selection&, const Selection&) = default;
+};
+
+struct PortRange {
+  IpProto proto = IpProto::kTcp;
+  uint16_t first = 0;  // first <= last; both 1..65535
+  uint16_t last = 0;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+struct ServiceSpec {
+  std::string name;                 // [a-z0-9][a-z0-9-]{0,62}
+  std::optional<IpAddress> sid_v4;  // at least one of the two
+  std::optional<IpAddress> sid_v6;
+  std::vector<PortRange> ports;  // not empty, disjoint
+  Dispatch dispatch = Dispatch::kReactive;
+  Affinity affinity;
+  Selection selection;
+  NoInstanceAction no_instance = NoInstanceAction::kUnreachable;
+  friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
+};
+
+}  // namespace dyncast
