@@ -12,6 +12,7 @@
 
 #include "schema/base/ip.h"
 #include "schema/base/result.h"
+#include "schema/base/time.h"
 #include "schema/model/service.h"
 #include "schema/model/switch_plan.h"
 
