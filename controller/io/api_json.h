@@ -1,0 +1,48 @@
+// The API's documents, made from views: pure. Field names are stable and listed in docs/api.md.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/core/view.h"
+#include "controller/io/binding_store.h"
+#include "controller/io/control_loop.h"
+#include "controller/io/metric_subscriber.h"
+#include "ovs-integration/openflow/switch_server.h"
+#include "ovs-integration/ovsdb/ovsdb_manager.h"
+
+namespace dyncast::api {
+
+using Json = nlohmann::ordered_json;
+
+// What is known of one switch beside the core's view.
+struct SwitchEdges {
+  std::optional<openflow::SwitchStatus> openflow;
+  std::optional<ovsdb::BridgeStatus> bridge;
+  std::optional<openflow::SyncReport> last_sync;
+};
+
+struct StatusInput {
+  std::string fabric;
+  double uptime_s = 0;
+  int pid = 0;
+  uint64_t warnings = 0;
+  StoreCounters store;
+  SubscriberCounters intake;
+};
+
+Json StatusJson(const core::FabricView& view, const StatusInput& input);
+Json ServicesJson(const core::FabricView& view);
+Json InstancesJson(const core::FabricView& view);
+Json SwitchesJson(const core::FabricView& view, const std::vector<SwitchEdges>& edges);  // same order
+Json AgentsJson(const core::FabricView& view);
+// All instances, or the named one.
+Json MetricsJson(const core::FabricView& view, const std::string& instance);
+Json ExplainJson(const core::Explanation& explanation);
+Json SyncJson(const std::string& name, const std::optional<openflow::SyncReport>& report);
+Json CheckJson(const SwitchCheck& check, std::optional<uint64_t> bindings_database);
+Json ErrorJson(const Error& error);
+
+}  // namespace dyncast::api

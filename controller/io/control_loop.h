@@ -1,0 +1,121 @@
+// The control thread: carries events to the core and effects to the switches, the database and back.
+// It decides nothing itself. Bounded work per turn, packet-ins before metrics, metrics before requests.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/core/core.h"
+#include "controller/io/binding_store.h"
+#include "controller/io/control_queue.h"
+#include "controller/io/metric_subscriber.h"
+#include "ovs-integration/openflow/switch_server.h"
+#include "ovs-integration/ovsdb/ovsdb_manager.h"
+#include "schema/config/fabric.h"
+
+namespace dyncast {
+
+// One switch's comparison with what it must hold.
+struct SwitchCheck {
+  std::string name;
+  bool reachable = false;
+  openflow::SyncReport flows;    // kept: right; added: missing; deleted: unexpected
+  uint64_t bindings_switch = 0;  // binding flows that the switch holds
+  uint64_t bindings_table = 0;   // bindings that the core holds for it
+  uint64_t bindings_differ = 0;  // in one of the two only, or with another instance
+  bool plan_equal = false;       // the plan in force equals the plan made anew
+};
+
+class ControlLoop : public openflow::Listener, public ovsdb::Listener {
+ public:
+  struct Parts {
+    std::shared_ptr<const config::FabricConfig> config;
+    std::unique_ptr<core::Core> core;
+    std::unique_ptr<MetricSubscriber> subscriber;
+    BindingStore* store = nullptr;            // outlives the loop
+    std::vector<InstanceId> known_instances;  // ids that are in the database already
+  };
+  explicit ControlLoop(Parts parts);
+  ~ControlLoop() override;
+
+  // Starts to listen for switches and to manage bridges.
+  Status Start();
+  // One turn, then sleep until something happens. `extra_fd` wakes it too (-1: none).
+  void RunOnce(int extra_fd);
+  // A new configuration, already validated. What cannot change while running is refused: kInvalid.
+  Status Reload(std::shared_ptr<const config::FabricConfig> config);
+  // An event of the program itself, for `dyncastctl events`.
+  void Note(std::string kind, std::string subject, std::string detail);
+
+  // The rest is for tasks on the control thread.
+  ControlQueue& queue() { return queue_; }
+  core::Core& core() { return *core_; }
+  const config::FabricConfig& config() const { return *config_; }
+  std::vector<openflow::SwitchStatus> OpenFlowStatuses() const { return server_.Statuses(); }
+  std::vector<ovsdb::BridgeStatus> BridgeStatuses() const { return bridges_.Statuses(); }
+  const SubscriberCounters& intake() const { return subscriber_->counters(); }
+  std::optional<openflow::SyncReport> LastSync(DatapathId dpid) const;
+  DatapathId DpidOf(const std::string& switch_name) const;
+  void StepNow(const core::Event& event);
+  // `done` is called on the control thread: at once for a switch that is away.
+  void Check(const std::string& switch_name, std::function<void(SwitchCheck)> done);
+  // Dump, compare, repair. nullopt: the switch is away.
+  void Resync(const std::string& switch_name, std::function<void(std::optional<openflow::SyncReport>)> done);
+
+  // openflow::Listener
+  void OnFound(DatapathId dpid, std::vector<FoundBinding> bindings) override;
+  void OnSynced(DatapathId dpid, const openflow::SyncReport& report) override;
+  void OnLost(DatapathId dpid, const std::string& reason) override;
+  void OnPunt(DatapathId dpid, const openflow::Punt& punt) override;
+  void OnBindingEnded(DatapathId dpid, const FoundBinding& binding, EndReason reason) override;
+  void OnBindingRefused(DatapathId dpid, const BindingKey& key, const std::string& error) override;
+  void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) override;
+  void OnChecked(DatapathId dpid, uint64_t request, const openflow::SyncReport& static_flows,
+                 std::vector<FoundBinding> bindings) override;
+  // ovsdb::Listener
+  void OnPorts(const std::string& switch_name,
+               const std::vector<std::pair<std::string, PortNo>>& ports) override;
+  void OnProblem(const std::string& switch_name, const std::string& what) override;
+
+ private:
+  struct SwitchEntry {
+    std::string name;
+    SwitchId id;
+    DatapathId dpid;
+    std::optional<openflow::SyncReport> last_sync;
+    std::vector<std::function<void(std::optional<openflow::SyncReport>)>> resyncs;
+  };
+
+  void Adopt(const config::FabricConfig& config);
+  void Apply();
+  void ApplyRecord(Record record);
+  SwitchEntry* ById(SwitchId id);
+  SwitchEntry* ByDpid(DatapathId dpid);
+  SwitchEntry* ByName(const std::string& name);
+  DatapathId Dpid(SwitchId id);
+
+  std::shared_ptr<const config::FabricConfig> config_;
+  std::unique_ptr<core::Core> core_;
+  std::unique_ptr<MetricSubscriber> subscriber_;
+  BindingStore* store_;
+  ControlQueue queue_;
+  openflow::SwitchServer server_;
+  ovsdb::OvsdbManager bridges_;
+
+  Now now_{};
+  core::Effects effects_;  // scratch
+  std::vector<std::unique_ptr<SwitchEntry>> switches_;
+  std::vector<SwitchEntry*> by_id_;  // index: SwitchId
+  std::unordered_map<uint64_t, SwitchEntry*> by_dpid_;
+  std::vector<bool> known_instances_;  // index: InstanceId; true once its row is on disk
+  uint64_t next_request_ = 1;
+  std::map<uint64_t, std::pair<std::string, std::function<void(SwitchCheck)>>> checks_;
+};
+
+}  // namespace dyncast
