@@ -52,6 +52,7 @@ struct InstanceRecord {
   std::string reason;  // why it is in that state: "health", "withdrawn", "agent-silent", "operator", ...
   bool drained_by_operator = false;
   WallTime changed_at{};
+  std::optional<WallTime> drain_until;  // drained: its bindings move then; absent: they end by themselves
 };
 
 // The candidates of a service as they stood when decisions were made, without what changes with each

@@ -1,0 +1,231 @@
+// agent.yaml, option by option. Rules across values are in agent_check.cc.
+#include <algorithm>
+
+#include "schema/config/codec.h"
+#include "schema/config/tables.h"
+#include "schema/model/name.h"
+
+namespace dyncast::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+constexpr Presence kRequired = Presence::kRequired;
+
+Codec<milliseconds> Interval() { return Duration<milliseconds>(milliseconds{10}, hours{1}); }
+
+// A metric's or label's name in the OpenMetrics text format.
+bool IsSampleName(std::string_view text) {
+  return !text.empty() && text.size() <= 255 && !(text[0] >= '0' && text[0] <= '9') &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                  c == ':';
+         });
+}
+
+bool IsUrlPath(std::string_view text) {
+  return !text.empty() && text.size() <= 1024 && text[0] == '/' &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+const Table<Capacity>& CapacityTable() {
+  using C = Capacity;
+  static const Table<C> table({
+      Value(&C::cpu_cores, Number(0, Bound::kExcluded, 1e18),
+            {.key = "cpu_cores", .description = "CPU cores.", .fallback = "of the host or cgroup"}),
+      Value(&C::memory_bytes, Number(0, Bound::kExcluded, 1e18),
+            {.key = "memory_bytes", .description = "Memory in bytes.", .fallback = "of the host or cgroup"}),
+      Value(&C::gpus, Number(0, Bound::kIncluded, 1e18),
+            {.key = "gpus", .description = "GPUs.", .fallback = "unknown"}),
+      Value(&C::max_sessions, Number(0, Bound::kExcluded, 1e18),
+            {.key = "max_sessions",
+             .description = "Sessions that it may hold at once.",
+             .fallback = "unknown"}),
+      Value(&C::requests_per_s, Number(0, Bound::kExcluded, 1e18),
+            {.key = "requests_per_s",
+             .description = "Requests per second as the operator rates it.",
+             .fallback = "unknown"}),
+  });
+  return table;
+}
+
+const Table<HealthCheckConfig>& HealthTable() {
+  using H = HealthCheckConfig;
+  static const Table<H> table({
+      Value(&H::kind,
+            Words<HealthCheckKind>({{.word = "tcp", .value = HealthCheckKind::kTcp},
+                                    {.word = "http", .value = HealthCheckKind::kHttp},
+                                    {.word = "none", .value = HealthCheckKind::kNone}}),
+            {.key = "check",
+             .description = "`tcp`: a connection is accepted; `http`: a GET is answered with a 2xx status; "
+                            "`none`: the instance counts as up."}),
+      Value(&H::port, Unsigned<uint16_t>(1, 65535),
+            {.key = "port", .description = "The port that is checked.", .fallback = "the instance's `port`"}),
+      Value(&H::path, Text("URL path", "a path from '/' on, without spaces", IsUrlPath),
+            {.key = "path", .description = "What is fetched.", .rule_added = "only with `check: http`"}),
+      Value(&H::interval, Interval(), {.key = "interval", .description = "From one check to the next."}),
+      Value(&H::timeout, Duration<milliseconds>(milliseconds{1}, hours{1}),
+            {.key = "timeout",
+             .description = "A check that takes longer has failed.",
+             .fallback = "400ms, or 4/5 of a shorter `interval`",
+             .rule_added = "less than `interval`"}),
+      Value(&H::fall, Unsigned<uint32_t>(1, 1000),
+            {.key = "fall", .description = "Failures in a row until the instance is down."}),
+      Value(&H::rise, Unsigned<uint32_t>(1, 1000),
+            {.key = "rise", .description = "Successes in a row until it is up."}),
+  });
+  return table;
+}
+
+// A map of label names and values; its keys are the user's own.
+Option<ScrapedMetric> LabelsOption() {
+  const Said said = {.key = "labels", .description = "Labels that the sample must have.", .fallback = "none"};
+  const auto read = [](Reader& reader, const YamlNode& node, const std::string& path, ScrapedMetric& to) {
+    if (!ExpectKind(reader, node, path, YamlNode::Kind::kMap)) return;
+    for (const YamlEntry& entry : node.entries) {
+      const std::string child = ChildPath(path, Shown(entry.key));
+      if (!IsSampleName(entry.key)) {
+        reader.RefuseAt(entry.place, child, "is not a label's name", Errc::kInvalid);
+      }
+      const bool again = std::any_of(to.labels.begin(), to.labels.end(),
+                                     [&entry](const auto& label) { return label.first == entry.key; });
+      if (again) reader.RefuseAt(entry.place, child, "said twice", Errc::kDuplicate);
+      reader.Saw(child, entry.value.place);
+      if (ExpectKind(reader, entry.value, child, YamlNode::Kind::kScalar)) {
+        to.labels.emplace_back(entry.key, entry.value.scalar);
+      }
+    }
+  };
+  return {.info = MakeInfo(said, "map of label: value", "", ""), .set = read};
+}
+
+const Table<ScrapedMetric>& ScrapedTable() {
+  using M = ScrapedMetric;
+  static const Table<M> table({
+      Value(&M::name, MetricNameText(),
+            {.key = "name",
+             .presence = kRequired,
+             .description = "The name under which it is reported.",
+             .rule_added = "unique within the instance"}),
+      Value(&M::from, Text("sample name", "a sample's name as in OpenMetrics", IsSampleName),
+            {.key = "from", .presence = kRequired, .description = "The sample's name on the page."}),
+      LabelsOption(),
+      Value(&M::rate, Boolean(),
+            {.key = "rate", .description = "The sample is a counter: its increase per second is reported."}),
+      Value(&M::factor, Number(0, Bound::kExcluded, 1e18),
+            {.key = "factor", .description = "The value is multiplied by this."}),
+      Value(
+          &M::unit, Unit(),
+          {.key = "unit",
+           .description = "The unit after that.",
+           .fallback = "the unit that the metric's definition gives, else `1/s` with `rate: true`, else `1`",
+           .rule_added = "that of the definition, where the metric has one"}),
+  });
+  return table;
+}
+
+const Table<ScrapeConfig>& ScrapeTable() {
+  using S = ScrapeConfig;
+  static const Table<S> table({
+      Value(&S::url, HttpUrl(),
+            {.key = "url", .presence = kRequired, .description = "The application's OpenMetrics page."}),
+      Value(&S::timeout, Duration<milliseconds>(milliseconds{1}, hours{1}),
+            {.key = "timeout", .description = "A page that takes longer is given up for this time."}),
+      Sections(&S::metrics, ScrapedTable(),
+               {.key = "metrics", .presence = kRequired, .description = "What is taken from it."}),
+  });
+  return table;
+}
+
+const Table<ThresholdConfig>& ThresholdTable() {
+  using T = ThresholdConfig;
+  static const Table<T> table({
+      Value(&T::metric, MetricNameText(),
+            {.key = "metric",
+             .presence = kRequired,
+             .description = "The metric's name.",
+             .rule_added = "unique within the list"}),
+      Value(&T::change, Number(0, Bound::kExcluded, 1e18),
+            {.key = "change",
+             .description = "Report when the value differs from the one last reported by this much.",
+             .fallback = "none",
+             .rule_added = "`change`, `relative` or both must be given"}),
+      Value(&T::relative, Number(0, Bound::kExcluded, 1e6),
+            {.key = "relative",
+             .description = "The same as a part of the value last reported: 0.2 is a fifth.",
+             .fallback = "none"}),
+  });
+  return table;
+}
+
+const Table<InstanceConfig>& InstanceTable() {
+  using I = InstanceConfig;
+  static const Table<I> table({
+      Value(&I::name, Name(),
+            {.key = "name",
+             .presence = kRequired,
+             .description = "The instance's name.",
+             .rule_added = "unique in the fabric"}),
+      Value(&I::service, Name(),
+            {.key = "service", .presence = kRequired, .description = "The service, as in fabric.yaml."}),
+      Value(&I::bid, UnicastAddress(),
+            {.key = "bid",
+             .presence = kRequired,
+             .description = "The D-BID: the instance's own unicast address.",
+             .rule_added = "once per service"}),
+      Value(&I::port, Unsigned<uint16_t>(1, 65535),
+            {.key = "port",
+             .presence = kRequired,
+             .description = "The port it listens at: its sessions, accept queue and health are read there."}),
+      Value(&I::network_namespace, Path(),
+            {.key = "network_namespace",
+             .description = "Where the instance's sockets are: `/run/netns/NAME` or `/proc/PID/ns/net`.",
+             .fallback = "the agent's own"}),
+      Value(&I::check_inside, Boolean(),
+            {.key = "check_inside",
+             .description = "Make health checks and scrapes from within `network_namespace`."}),
+      Value(&I::cgroup, Path(),
+            {.key = "cgroup",
+             .description = "A cgroup v2 folder: CPU, memory and pressure are read there.",
+             .fallback = "of the whole host"}),
+      Section(&I::capacity, CapacityTable(), {.key = "capacity", .description = "What it has, used or not."}),
+      Section(&I::health, HealthTable(), {.key = "health", .description = "How its health is checked."}),
+      Section(&I::scrape, ScrapeTable(),
+              {.key = "scrape", .description = "Metrics of the application's own.", .fallback = "none"}),
+  });
+  return table;
+}
+
+}  // namespace
+
+const Table<AgentConfig>& AgentTable() {
+  using A = AgentConfig;
+  static const Table<A> table({
+      Value(&A::name, Name(),
+            {.key = "name", .presence = kRequired, .description = "The agent's name, as in fabric.yaml."}),
+      List(&A::controllers, ZmqConnect(),
+           {.key = "controllers", .presence = kRequired, .description = "Where to publish (ZeroMQ)."}),
+      Value(&A::report_interval, Interval(),
+            {.key = "report_interval", .description = "Everything is announced and reported this often."}),
+      Value(&A::heartbeat_interval, Interval(),
+            {.key = "heartbeat_interval", .description = "A sign of life is sent this often."}),
+      Value(&A::sample_interval, Interval(),
+            {.key = "sample_interval", .description = "How often the thresholds are looked at."}),
+      Value(&A::minimum_gap, Duration<milliseconds>(milliseconds{0}, hours{1}),
+            {.key = "minimum_gap",
+             .description = "Between two reports of one instance, whatever the thresholds say.",
+             .rule_added = "at most `report_interval`"}),
+      Sections(&A::thresholds, ThresholdTable(),
+               {.key = "thresholds",
+                .description = "Changes that are reported at once, between the intervals.",
+                .fallback = "none"}),
+      Value(&A::log_level, LogLevels(),
+            {.key = "log_level", .description = "What is logged, for all modules or for single ones."}),
+      Sections(&A::instances, InstanceTable(),
+               {.key = "instances", .description = "The instances that it speaks for.", .fallback = "none"}),
+  });
+  return table;
+}
+
+}  // namespace dyncast::config

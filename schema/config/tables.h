@@ -1,0 +1,13 @@
+// The option tables of both files. Each is made once, on first use, and never changes.
+#pragma once
+
+#include "schema/config/agent.h"
+#include "schema/config/fabric.h"
+#include "schema/config/option.h"
+
+namespace dyncast::config {
+
+const Table<FabricConfig>& FabricTable();
+const Table<AgentConfig>& AgentTable();
+
+}  // namespace dyncast::config
