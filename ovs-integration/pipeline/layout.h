@@ -17,30 +17,34 @@ enum class Table : uint8_t {
   kBinding = 20,   // affinity key -> instance id
   kSelect = 30,    // no binding: to the controller (reactive)
   kEgress = 40,    // instance id -> D-BID; one flow per instance
-  kReturn = 50,    // source D-BID -> D-SID
-  kRoute = 60,     // destination -> next hop
+  kReturn = 50,    // source D-BID -> D-SID; visited from kRoute by what leaves through an access port
+  kRoute = 60,     // destination -> next hop; TTL
   kNeighbor = 70,  // next hop -> MAC and port; learned from ARP
-  kOutput = 80,    // port -> source MAC; TTL
+  kOutput = 80,    // port -> source MAC
 };
 std::string_view TableName(Table table);
 
 // Registers. reg0: instance id (0: none). reg1: service id. reg2: bit 0: the egress was gone, select
-// again. reg3: output port. reg5: next hop's IPv4 address. reg6: role of the input port (1 + PortRole).
+// again. reg3: output port (65534: LOCAL). reg5: next hop's IPv4 address. reg6: role of the input port
+// (1 + PortRole). reg8: client address masked to the key's prefix, for keys made of the client alone
+// (`client`, `client/PREFIX`); IPv6 will use xxreg2 (reg8..11) for it.
 
 // cookie = owner (8 bits, 0xd1) | kind (8) | service (16) | instance (16) | switch (16).
 inline constexpr uint64_t kCookieOwner = 0xd1;
 inline constexpr uint64_t kCookieOwnerMask = 0xff00000000000000ull;
 enum class FlowKind : uint8_t {
-  kStatic = 1,    // made from the plan
-  kEgress = 2,    // made from the plan, one per instance and family
-  kBinding = 3,   // one affinity key; comes and goes with its flow
-  kNeighbor = 4,  // learned by the switch from ARP
+  kStatic = 1,   // made from the plan
+  kEgress = 2,   // made from the plan, one per instance and family
+  kBinding = 3,  // one affinity key; comes and goes with its flow
+  // Learned by the switch from ARP; its `service` field holds the port's number. Not part of a
+  // Compiled: sessions leave these flows alone. The switch deletes them with the flow that learned them.
+  kNeighbor = 4,
 };
 struct Cookie {
   FlowKind kind = FlowKind::kStatic;
-  ServiceId service;
-  InstanceId instance;
-  SwitchId at;
+  ServiceId service{};
+  InstanceId instance{};
+  SwitchId at{};
   friend bool operator==(const Cookie&, const Cookie&) = default;
 };
 uint64_t EncodeCookie(const Cookie& cookie);

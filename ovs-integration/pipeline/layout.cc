@@ -1,0 +1,38 @@
+#include "ovs-integration/pipeline/layout.h"
+
+namespace dyncast::pipeline {
+
+std::string_view TableName(Table table) {
+  switch (table) {
+    case Table::kClassify: return "classify";
+    case Table::kService: return "service";
+    case Table::kBinding: return "binding";
+    case Table::kSelect: return "select";
+    case Table::kEgress: return "egress";
+    case Table::kReturn: return "return";
+    case Table::kRoute: return "route";
+    case Table::kNeighbor: return "neighbor";
+    case Table::kOutput: return "output";
+  }
+  return "?";
+}
+
+uint64_t EncodeCookie(const Cookie& cookie) {
+  return kCookieOwner << 56 | static_cast<uint64_t>(cookie.kind) << 48 |
+         static_cast<uint64_t>(cookie.service.value()) << 32 |
+         static_cast<uint64_t>(cookie.instance.value()) << 16 | cookie.at.value();
+}
+
+std::optional<Cookie> DecodeCookie(uint64_t raw) {
+  if ((raw & kCookieOwnerMask) != kCookieOwner << 56) return std::nullopt;
+  const auto kind = static_cast<uint8_t>(raw >> 48);
+  if (kind < static_cast<uint8_t>(FlowKind::kStatic) || kind > static_cast<uint8_t>(FlowKind::kNeighbor)) {
+    return std::nullopt;
+  }
+  return Cookie{.kind = static_cast<FlowKind>(kind),
+                .service = ServiceId{static_cast<uint16_t>(raw >> 32)},
+                .instance = InstanceId{static_cast<uint16_t>(raw >> 16)},
+                .at = SwitchId{static_cast<uint16_t>(raw)}};
+}
+
+}  // namespace dyncast::pipeline

@@ -1,0 +1,189 @@
+#include "ovs-integration/pipeline/packet.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/packets/packets.h"
+
+namespace dyncast::pipeline {
+namespace {
+
+using test::ArpFrame;
+using test::Build;
+using test::Bytes;
+using test::ChecksumsRight;
+using test::Ip;
+using test::Ipv4Packet;
+using test::Ipv6Packet;
+using test::Mac;
+
+TEST(ParsePacket, TagIsSkippedOnce) {
+  Ipv4Packet packet;
+  packet.vlan = 42;
+  const Result<ParsedPacket> parsed = ParsePacket(Build(packet));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->eth_type, 0x0800);
+  EXPECT_EQ(parsed->demand.dst_port, 80);
+  Bytes twice = Build(packet);
+  twice.insert(twice.begin() + 12, {0x81, 0x00, 0x00, 0x01});
+  EXPECT_FALSE(ParsePacket(twice).ok());
+}
+
+TEST(ParsePacket, Ipv4OptionsAndPaddingAreAllowed) {
+  Bytes packet = Build(Ipv4Packet{});
+  packet.insert(packet.begin() + 34, 8, 1);  // two words of NOP options
+  packet[14] = 0x47;
+  packet[17] = static_cast<uint8_t>(packet[17] + 8);
+  packet.resize(packet.size() + 20);
+  const Result<ParsedPacket> parsed = ParsePacket(packet);
+  ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
+  EXPECT_EQ(parsed->demand.src_port, 40000);
+}
+
+TEST(ParsePacket, LaterFragmentHasNoPorts) {
+  Ipv4Packet packet;
+  packet.proto = IpProto::kUdp;
+  packet.fragment_offset = 1480;
+  packet.payload = "12";
+  const Result<ParsedPacket> parsed = ParsePacket(Build(packet));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_TRUE(parsed->later_fragment);
+  EXPECT_EQ(parsed->demand.src_port, 0);
+  EXPECT_EQ(parsed->demand.proto, IpProto::kUdp);
+}
+
+TEST(ParsePacket, ExtensionHeadersUpToEight) {
+  Ipv6Packet packet;
+  packet.extensions = {0, 43, 60, 51, 135, 60, 60, 44};
+  Result<ParsedPacket> parsed = ParsePacket(Build(packet));
+  ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
+  EXPECT_EQ(parsed->demand.dst_port, 80);
+  EXPECT_EQ(parsed->demand.client, Ip("fd00::1"));
+  EXPECT_FALSE(parsed->later_fragment);
+  packet.fragment_offset = 1448;
+  parsed = ParsePacket(Build(packet));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_TRUE(parsed->later_fragment);
+  EXPECT_EQ(parsed->demand.dst_port, 0);
+  packet.extensions.insert(packet.extensions.begin(), 0);
+  parsed = ParsePacket(Build(packet));
+  ASSERT_FALSE(parsed.ok());
+  EXPECT_EQ(parsed.error().code, Errc::kLimit);
+}
+
+// Read as it stands, such a packet would pass for a demand of an IPv4 client.
+TEST(ParsePacket, MappedAddressesAreRefused) {
+  Ipv6Packet packet;
+  packet.src = Ip("::ffff:10.0.0.1");
+  EXPECT_FALSE(ParsePacket(Build(packet)).ok());
+}
+
+TEST(ParsePacket, EveryTruncationIsRefused) {
+  Ipv4Packet v4;
+  v4.payload.clear();
+  Ipv6Packet v6;
+  v6.extensions = {0, 44};
+  for (const Bytes& whole : {Build(v4), Build(v6)}) {
+    ASSERT_TRUE(ParsePacket(whole).ok());
+    for (size_t octets = 0; octets < whole.size(); ++octets) {
+      EXPECT_FALSE(ParsePacket(std::span(whole).first(octets)).ok()) << octets;
+    }
+  }
+}
+
+TEST(ParsePacket, LyingLengthsAreRefused) {
+  const Bytes good = Build(Ipv4Packet{});
+  for (const auto& [at, value] :
+       {std::pair{14, 0x44}, {14, 0x65}, {14, 0x4f}, {16, 0xff}, {17, 19}, {17, 30}}) {
+    Bytes bad = good;
+    bad[static_cast<size_t>(at)] = static_cast<uint8_t>(value);
+    EXPECT_FALSE(ParsePacket(bad).ok()) << at << " " << value;
+  }
+}
+
+TEST(ParseArp, ReadsRequestAndReply) {
+  ArpFrame frame;
+  Result<ArpPacket> parsed = ParseArp(Build(frame));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_TRUE(parsed->request);
+  EXPECT_EQ(parsed->sender, Ip("10.0.0.1"));
+  EXPECT_EQ(parsed->target, Ip("10.0.0.2"));
+  frame.operation = 2;
+  parsed = ParseArp(Build(frame));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_FALSE(parsed->request);
+  frame.operation = 3;
+  EXPECT_FALSE(ParseArp(Build(frame)).ok());
+  frame.operation = 2;
+  frame.sender_mac = Mac("ff:ff:ff:ff:ff:ff");
+  EXPECT_FALSE(ParseArp(Build(frame)).ok());
+  EXPECT_FALSE(ParseArp(Build(Ipv4Packet{})).ok());
+}
+
+TEST(ParseArp, OtherHardwareAndLengthsAreRefused) {
+  const Bytes good = Build(ArpFrame{});
+  for (size_t at : {14u, 15u, 16u, 18u, 19u}) {
+    Bytes bad = good;
+    ++bad[at];
+    EXPECT_FALSE(ParseArp(bad).ok()) << at;
+  }
+  EXPECT_FALSE(ParseArp(std::span(good).first(41)).ok());
+}
+
+TEST(MakeArpRequest, IsWhatTheBuilderMakes) {
+  const MacAddress mac = Mac("02:00:00:00:01:02");
+  EXPECT_EQ(
+      MakeArpRequest(mac, Ip("10.2.1.1"), Ip("10.2.1.9")),
+      Build(ArpFrame{.eth_src = mac, .sender_mac = mac, .sender = Ip("10.2.1.1"), .target = Ip("10.2.1.9")}));
+}
+
+TEST(MakeUnreachable, AnswersFromTheAddressThatWasAsked) {
+  Ipv4Packet demand;
+  demand.payload = std::string(1400, 'z');
+  const Bytes packet = Build(demand);
+  const std::optional<Bytes> answer = MakeUnreachable(packet);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(ChecksumsRight(*answer));
+  EXPECT_EQ(answer->size(), 14u + 576u);
+  const Result<ParsedPacket> parsed = ParsePacket(*answer);
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->eth_dst, demand.eth_src);
+  EXPECT_EQ(parsed->eth_src, demand.eth_dst);
+  EXPECT_EQ(parsed->demand.client, demand.dst);
+  EXPECT_EQ(parsed->demand.sid, demand.src);
+  EXPECT_EQ((*answer)[34], 3);
+  EXPECT_EQ((*answer)[35], 1);
+  EXPECT_TRUE(std::equal(answer->begin() + 42, answer->end(), packet.begin() + 14));
+  EXPECT_EQ(MakeUnreachable(*answer), std::nullopt);
+}
+
+TEST(MakeUnreachable, KeepsSilentWhereItMust) {
+  const auto silent = [](Ipv4Packet packet) { return MakeUnreachable(Build(packet)) == std::nullopt; };
+  Ipv4Packet packet;
+  EXPECT_FALSE(silent(packet));
+  packet.proto = IpProto::kIcmp;
+  EXPECT_FALSE(silent(packet));  // an echo request is no error
+  for (const uint8_t type : std::vector<uint8_t>{3, 4, 5, 11, 12}) {
+    packet.icmp_type = type;
+    EXPECT_TRUE(silent(packet)) << int{type};
+  }
+  packet = {};
+  packet.fragment_offset = 8;
+  EXPECT_TRUE(silent(packet));
+  for (const char* source : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"}) {
+    packet = {};
+    packet.src = Ip(source);
+    EXPECT_TRUE(silent(packet)) << source;
+  }
+  packet = {};
+  packet.dst = Ip("224.0.0.5");
+  EXPECT_TRUE(silent(packet));
+  packet = {};
+  packet.eth_dst = Mac("ff:ff:ff:ff:ff:ff");
+  EXPECT_TRUE(silent(packet));
+  EXPECT_EQ(MakeUnreachable(Build(Ipv6Packet{})), std::nullopt);
+  EXPECT_EQ(MakeUnreachable(Build(ArpFrame{})), std::nullopt);
+  EXPECT_EQ(MakeUnreachable({}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace dyncast::pipeline
