@@ -45,10 +45,12 @@ class Core {
   std::optional<SwitchId> FindSwitch(std::string_view name) const;
 
   // The plan that Step last set, and the plan made anew from configuration and registry: equal, unless
-  // incremental work went wrong (`dyncastctl check` compares). Null for an unknown switch.
+  // incremental work went wrong (`dyncastctl check` compares). Null for an unknown switch; PlanInForce also
+  // before the first SetPlan. While a switch is away its plan is kept up to date.
   std::shared_ptr<const SwitchPlan> PlanInForce(SwitchId at) const;
   std::shared_ptr<const SwitchPlan> PlanAnew(SwitchId at) const;
-  // All bindings that should stand as flows in the switch, unordered.
+  // All bindings that should stand as flows in the switch, unordered: those of a gone instance too, whose
+  // flows stay until their next packet.
   std::vector<BindingFlow> BindingsOf(SwitchId at) const;
   size_t binding_count() const;
   // Bytes that the binding table takes for all its bindings, its spare room included.

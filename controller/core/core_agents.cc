@@ -1,0 +1,83 @@
+// Agents' messages, drains.
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "controller/core/core_impl.h"
+
+namespace dyncast::core {
+namespace {
+
+// Events about refused messages, for each agent: what can repeat with every message must not fill the
+// database.
+constexpr std::chrono::seconds kRefusalEventGap{10};
+
+}  // namespace
+
+void Core::Impl::Refused(const std::string& agent, const Refusal& refusal, Now now, Effects* effects) {
+  ++counters_[fmt::format("refused-{}", refusal.rule)];
+  agents_.CountRefusal(agent, refusal);
+  // Agents that nobody listed share one slot: their names are whatever the peer likes.
+  const bool listed = agents_.Allowance(agent) != nullptr;
+  MonoTime& told = refusal_told_.try_emplace(listed ? agent : std::string(), MonoTime::min()).first->second;
+  if (told != MonoTime::min() && now.mono - told < kRefusalEventGap) return;
+  told = now.mono;
+  Tell("message-refused", agent, fmt::format("{}: {}", refusal.rule, refusal.text), now, effects);
+}
+
+void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
+  const wire::AgentMessage& message = event.message;
+  ++counters_["messages"];
+  const AgentTracker::Verdict verdict = agents_.Judge(message, now);
+  if (verdict.refusal) {
+    Refused(message.agent, *verdict.refusal, now, effects);
+    return;
+  }
+  if (verdict.rebooted) {
+    registry_.AgentRebooted(message.agent, now);
+    Tell("agent-restarted", message.agent, {}, now, effects);
+    UpdateDeadline(now.mono);
+  }
+  std::optional<Refusal> refusal;
+  if (const auto* announce = std::get_if<wire::Announce>(&message.body)) {
+    refusal = registry_.Announce(message.agent, *announce, now);
+  } else if (const auto* withdraw = std::get_if<wire::Withdraw>(&message.body)) {
+    refusal = registry_.Withdraw(message.agent, *withdraw, now);
+  } else if (const auto* report = std::get_if<wire::Report>(&message.body)) {
+    uint64_t left_out = 0;
+    refusal = registry_.Report(message.agent, *report, now, &left_out);
+    if (left_out > 0) counters_["metrics-refused"] += left_out;
+    if (!refusal) {
+      const Instance* instance = registry_.FindByName(report->instance);
+      Emit(MetricsRecord{.instance = instance->id(), .at = now.wall, .metrics = instance->metrics.samples()},
+           effects);
+    }
+  }
+  if (refusal) {
+    Refused(message.agent, *refusal, now, effects);
+    return;
+  }
+  if (agents_.Heard(message, now)) {
+    Tell("agent-heard", message.agent, {}, now, effects);
+    UpdateDeadline(now.mono);
+  }
+}
+
+void Core::Impl::On(const DrainRequested& event, Now now, Effects*) {
+  const bool known = event.drain ? registry_.Drain(event.instance, event.deadline, now)
+                                 : registry_.Undrain(event.instance, now);
+  if (!known) ++counters_["drain-of-unknown-instance"];
+}
+
+void Core::Impl::On(const NeighborWanted& event, Now now, Effects* effects) {
+  const Switch* sw = FindSwitch(event.at);
+  const bool ready = sw != nullptr && sw->ready();
+  neighbors_.Wanted(event, ready ? sw->plan.get() : nullptr, now.mono, effects);
+  deadline_ = std::min(deadline_, neighbors_.NextDeadline().value_or(deadline_));
+}
+
+void Core::Impl::On(const NeighborFound& event, Now now, Effects* effects) {
+  neighbors_.Found(event, now.mono, effects);
+}
+
+}  // namespace dyncast::core

@@ -1,0 +1,233 @@
+// The hot path: a demand without a usable flow. O(instances of the service), no allocation of its own.
+#include <algorithm>
+#include <utility>
+
+#include "controller/core/core_impl.h"
+#include "controller/core/mix.h"
+
+namespace dyncast::core {
+namespace {
+
+// A flow that was sent this recently is on its way: packets that follow in a burst do not send it again.
+// In tenths of a second, so at least 100 ms and less than 200 ms.
+constexpr uint32_t kReinstallGap = 2;
+// For a flow that the switch refused lately.
+constexpr uint32_t kRefusedGap = 10;
+
+template <typename T>
+std::optional<T> If(bool condition, const std::optional<T>& value) {
+  return condition ? value : std::nullopt;
+}
+
+}  // namespace
+
+bool Core::Impl::Usable(const BindingRow& row) const {
+  const Instance* instance = registry_.Find(row.instance);
+  return instance != nullptr && instance->in_plan() && instance->record.service == row.key.service;
+}
+
+void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
+  ++demands_;
+  Switch* sw = FindSwitch(event.at);
+  Service* service = services_.Find(event.service);
+  if (sw == nullptr || !sw->configured || service == nullptr || !service->configured) {
+    ++counters_["demands-of-nothing-known"];
+    return;
+  }
+  ++sw->demands;
+  const BindingKey key = MakeBindingKey(service->spec.affinity, event.at, event.service, event.demand);
+  BindingRow* row = table_.Find(key);
+  if (row != nullptr && Usable(*row)) {
+    FollowBinding(event, row, now, effects);
+    return;
+  }
+  if (row == nullptr && table_.CountOf(event.service, event.at) >= service->spec.affinity.limit) {
+    ServeUnbound(event, service, key, effects);
+    return;
+  }
+  SelectFor(event, service, key, row, now, effects);
+}
+
+void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now now, Effects* effects) {
+  ++followed_;
+  const Decis at = Since(now.mono);
+  row->last_seen = at;
+  const uint32_t gap = row->Is(BindingRow::kWatched) ? kRefusedGap : kReinstallGap;
+  if (row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
+    Install(*services_.Find(event.service), row, now.mono, effects);
+  }
+  effects->emplace_back(ForwardDemand{.at = event.at,
+                                      .in_port = event.in_port,
+                                      .service = event.service,
+                                      .instance = row->instance,
+                                      .packet = event.packet});
+}
+
+void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
+  row->Clear(BindingRow::kUnconfirmed);
+  row->Clear(BindingRow::kFlowless);  // until it is refused again
+  row->installed = Since(now);
+  if (row->idle_timeout_s == 0) {
+    row->idle_timeout_s =
+        static_cast<uint16_t>(std::clamp<int64_t>(service.spec.affinity.idle_timeout.count(), 1, UINT16_MAX));
+  }
+  effects->emplace_back(InstallBinding{.at = row->key.at, .flow = FlowOf(*row)});
+}
+
+uint64_t Core::Impl::Gather(const Service& service, bool v4, MonoTime now,
+                            std::vector<Candidate>* candidates) const {
+  const Selection& selection = service.spec.selection;
+  candidates->clear();
+  uint64_t shape = v4 ? 1 : 2;
+  for (const Instance* instance : service.members) {
+    const InstanceMetrics& metrics = instance->metrics;
+    const bool fresh = metrics.Fresh(now, selection.metrics_expiry);
+    Candidate c{
+        .instance = instance->id(),
+        .rated_requests_per_s = instance->record.capacity.requests_per_s,
+        .cpu_cores = instance->record.capacity.cpu_cores,
+        .load = If(fresh, metrics.load()),
+        .request_rate = If(fresh, metrics.request_rate()),
+        .estimate = If(fresh && now - metrics.estimated_at() <= selection.metrics_expiry, metrics.estimate()),
+        .bindings = table_.CountOf(instance->id()),
+        .fresh = fresh,
+        .credit = instance->credit,
+        .chosen_at = instance->chosen_at};
+    const std::optional<double>& most = instance->record.capacity.max_sessions;
+    const double sessions = fresh ? metrics.sessions().value_or(0) : 0;
+    if (instance->record.state == InstanceState::kDown) {
+      c.exclusion = Exclusion::kDown;
+    } else if (instance->record.state == InstanceState::kDraining) {
+      c.exclusion = Exclusion::kDraining;
+    } else if (instance->record.bid.is_v4() != v4) {
+      c.exclusion = Exclusion::kFamily;
+    } else if (most && std::max(sessions, static_cast<double>(c.bindings)) >= *most) {
+      c.exclusion = Exclusion::kFull;
+    }
+    if (instance->up_since && selection.slow_start.count() > 0) {
+      const Micros window{selection.slow_start};
+      const Micros warm = now - *instance->up_since;
+      if (warm < window) {
+        c.warmth = std::max(0.1F, static_cast<float>(warm.count()) / static_cast<float>(window.count()));
+      }
+    }
+    shape = Mix(shape ^ (static_cast<uint64_t>(c.exclusion) * 2 + (fresh ? 1 : 0) + 0x51ED270Bu),
+                0x9E3779B97F4A7C15ull ^ instance->id().value());
+    candidates->push_back(c);
+  }
+  return shape;
+}
+
+void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const BindingKey& key,
+                           BindingRow* row, Now now, Effects* effects) {
+  const bool gone = row != nullptr;
+  const uint64_t shape = Gather(*service, event.demand.client.is_v4(), now.mono, &candidates_);
+  const Policy& policy = PolicyOf(service->spec.selection.policy);
+  const Choice choice = chooser_.Choose(policy, &candidates_);
+  if (gone) {
+    ++reselected_;
+    End(key, GoneReason(row->instance), row->packets, std::nullopt, now, effects);
+  }
+  const Chosen* chosen = std::get_if<Chosen>(&choice);
+  if (chosen == nullptr) {
+    // The flow of the gone binding must not outlive its row.
+    if (gone) effects->emplace_back(RemoveBinding{.at = event.at, .key = key});
+    Refuse(event, service, effects);
+    return;
+  }
+  ++selected_;
+  ++service->demands;
+  if (service->context_changed || service->context_shape != shape) EmitContext(service, shape, now, effects);
+
+  const InstanceId instance = candidates_[chosen->index].instance;
+  const Decis at = Since(now.mono);
+  BindingRow* bound = table_.Insert({.key = key, .instance = instance, .last_seen = at});
+  Install(*service, bound, now.mono, effects);
+  effects->emplace_back(ForwardDemand{.at = event.at,
+                                      .in_port = event.in_port,
+                                      .service = event.service,
+                                      .instance = instance,
+                                      .packet = event.packet});
+  auto& record = std::get<BindingStarted>(std::get<Record>(
+      effects->emplace_back(std::in_place_type<Record>, std::in_place_type<BindingStarted>)));
+  record.key = key;
+  record.sid = service->SidFor(event.demand.client);
+  record.instance = instance;
+  record.reason = gone ? StartReason::kInstanceGone : StartReason::kNew;
+  record.at = now.wall;
+  record.idle_timeout = std::chrono::seconds{bound->idle_timeout_s};
+  record.decision.context = service->context;
+  chooser_.Describe(candidates_, &record.decision);
+
+  chooser_.Settle(policy, &candidates_, chosen->index);
+  for (const Candidate& c : candidates_) {
+    Instance* kept = registry_.Find(c.instance);
+    kept->credit = c.credit;
+    kept->chosen_at = c.chosen_at;
+  }
+  ++registry_.Find(instance)->demands;
+}
+
+// Over the service's limit: the same instance for the same key as long as the instances stay, without
+// anything kept for it (highest random weight).
+void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key,
+                              Effects* effects) {
+  const bool v4 = event.demand.client.is_v4();
+  Instance* best = nullptr;
+  uint64_t highest = 0;
+  for (Instance* instance : service->members) {
+    if (!instance->up() || instance->record.bid.is_v4() != v4) continue;
+    const uint64_t weight = HashKey(key, Mix(instance->id().value() + 1, 0xD6E8FEB86659FD93ull));
+    if (best != nullptr && weight <= highest) continue;
+    best = instance;
+    highest = weight;
+  }
+  if (best == nullptr) {
+    Refuse(event, service, effects);
+    return;
+  }
+  ++service->demands;
+  ++service->demands_unbound;
+  ++best->demands;
+  effects->emplace_back(ForwardDemand{.at = event.at,
+                                      .in_port = event.in_port,
+                                      .service = event.service,
+                                      .instance = best->id(),
+                                      .packet = event.packet});
+}
+
+void Core::Impl::Refuse(const DemandArrived& event, Service* service, Effects* effects) {
+  ++service->demands_refused;
+  if (service->spec.no_instance == NoInstanceAction::kDrop) return;
+  effects->emplace_back(RefuseDemand{.at = event.at, .in_port = event.in_port, .packet = event.packet});
+}
+
+void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects* effects) {
+  service->context = ++next_context_;
+  service->context_changed = false;
+  service->context_shape = shape;
+  DecisionContextRecord record{.context = service->context,
+                               .service = service->id,
+                               .policy = service->spec.selection.policy,
+                               .at = now.wall,
+                               .candidates = {}};
+  record.candidates.reserve(candidates_.size());
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    const Candidate& c = candidates_[i];
+    const Instance* instance = registry_.Find(c.instance);
+    CandidateContext& out = record.candidates.emplace_back();
+    out.instance = c.instance;
+    out.state = instance->record.state;
+    out.load = c.load;
+    if (c.eligible() && chooser_.capacities()[i] > 0) out.capacity = chooser_.capacities()[i];
+    out.request_rate_per_s = c.request_rate;
+    out.excluded = std::string(ExclusionName(c.exclusion));
+    if (!instance->metrics.reported()) continue;
+    out.metrics_age =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());
+    out.metrics = instance->metrics.samples();
+  }
+  Emit(std::move(record), effects);
+}
+
+}  // namespace dyncast::core

@@ -1,0 +1,227 @@
+// What switches say of the bindings they hold.
+#include <algorithm>
+#include <utility>
+
+#include "controller/core/core_impl.h"
+
+namespace dyncast::core {
+namespace {
+
+constexpr std::chrono::seconds kSweepInterval{10};
+// How long a row without a flow is left alone before it is looked at again.
+constexpr std::chrono::seconds kFlowlessLook{1};
+
+}  // namespace
+
+void Core::Impl::On(const SwitchFound& event, Now now, Effects* effects) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr || !sw->configured) {
+    ++counters_["found-unknown-switch"];
+    return;
+  }
+  const bool was_connected = std::exchange(sw->connected, true);
+  sw->synced = false;
+  sw->last_counted.reset();
+  if (sw->numbers) EmitPlan(sw, now, effects);
+  for (const FoundBinding& found : event.bindings) TakeFound(found, sw->id, now, effects);
+  HandleMissing(sw, now, effects);
+  sw->found_before = true;
+  if (!was_connected) {
+    Tell("switch-found", sw->config.name, std::to_string(event.bindings.size()) + " bindings", now, effects);
+  }
+}
+
+void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effects* effects) {
+  const Service* service = services_.Find(found.key.service);
+  const Instance* instance = registry_.Find(found.instance);
+  const bool meaningful = found.key.at == at && service != nullptr && service->configured &&
+                          instance != nullptr && instance->record.service == found.key.service &&
+                          KeyFits(service->spec.affinity, found.key);
+  BindingRow* row = table_.Find(found.key);
+  if (!meaningful) {
+    ++counters_["found-foreign-bindings"];
+    if (row != nullptr && found.key.at == at) {
+      const bool removed = service == nullptr || !service->configured;
+      End(found.key, removed ? EndReason::kServiceRemoved : EndReason::kReplaced, found.packets, found.bytes,
+          now, effects);
+    }
+    effects->emplace_back(RemoveBinding{.at = at, .key = found.key});
+    return;
+  }
+  if (row != nullptr && row->instance != found.instance) {
+    if (row->Is(BindingRow::kSeen)) return;  // the same key twice in one dump: the first one stands
+    // The switch is right: packets went there.
+    End(found.key, EndReason::kReplaced, std::nullopt, std::nullopt, now, effects);
+    row = nullptr;
+  }
+  if (row == nullptr) {
+    ++counters_["found-adopted"];
+    row = Adopt(found, *service, now, effects);
+  }
+  row->Clear(BindingRow::kUnconfirmed);
+  row->Clear(BindingRow::kFlowless);
+  row->Set(BindingRow::kSeen);
+  if (found.idle_timeout.count() > 0) {
+    row->idle_timeout_s =
+        static_cast<uint16_t>(std::clamp<int64_t>(found.idle_timeout.count(), 1, UINT16_MAX));
+  }
+  TouchIfChanged(found, row, now, effects);
+}
+
+BindingRow* Core::Impl::Adopt(const FoundBinding& found, const Service& service, Now now, Effects* effects) {
+  BindingRow* row = table_.Insert({.key = found.key, .instance = found.instance});
+  const auto idle = found.idle_timeout.count() > 0 ? found.idle_timeout : service.spec.affinity.idle_timeout;
+  row->idle_timeout_s = static_cast<uint16_t>(std::clamp<int64_t>(idle.count(), 1, UINT16_MAX));
+  Emit(BindingStarted{.key = found.key,
+                      .sid = service.SidFor(found.key.client),
+                      .instance = found.instance,
+                      .decided_by = service.spec.dispatch == Dispatch::kLearn ? DecidedBy::kSwitch
+                                                                              : DecidedBy::kController,
+                      .reason = StartReason::kFound,
+                      .at = now.wall,
+                      .idle_timeout = std::chrono::seconds{row->idle_timeout_s},
+                      .decision = {}},
+       effects);
+  return row;
+}
+
+void Core::Impl::TouchIfChanged(const FoundBinding& found, BindingRow* row, Now now, Effects* effects) {
+  row->last_seen = std::max(row->last_seen, Since(now.mono - Micros{found.idle_age}));
+  if (row->packets == found.packets) return;
+  row->packets = found.packets;
+  Emit(BindingTouched{.key = row->key,
+                      .last_seen = now.wall - Micros{found.idle_age},
+                      .packets = found.packets,
+                      .bytes = found.bytes},
+       effects);
+}
+
+// Rows that the switch's dump did not have.
+void Core::Impl::HandleMissing(Switch* sw, Now now, Effects* effects) {
+  std::vector<std::pair<BindingKey, EndReason>> ended;
+  const Decis at = Since(now.mono);
+  table_.ForEach([&](BindingRow& row) {
+    if (row.key.at != sw->id) return;
+    if (row.Is(BindingRow::kSeen)) {
+      row.Clear(BindingRow::kSeen);
+      return;
+    }
+    if (row.Is(BindingRow::kFlowless)) return;  // never had a flow
+    if (row.Is(BindingRow::kUnconfirmed)) {
+      // What the switch let expire while we were away must not come back.
+      ended.emplace_back(row.key, EndReason::kAwayEnded);
+      return;
+    }
+    const bool alive = at.count() - row.last_seen.count() < uint32_t{row.idle_timeout_s} * 10;
+    const Service* service = services_.Find(row.key.service);
+    if (alive && Usable(row) && service != nullptr && service->configured) {
+      ++counters_["bindings-reinstalled"];
+      Install(*service, &row, now.mono, effects);
+    } else {
+      ended.emplace_back(row.key, EndReason::kFlowLost);
+    }
+  });
+  for (const auto& [key, reason] : ended) End(key, reason, std::nullopt, std::nullopt, now, effects);
+}
+
+void Core::Impl::On(const SwitchSynced& event, Now now, Effects*) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr || !sw->configured || !sw->connected || sw->synced) return;
+  sw->synced = true;
+  // Counting is spread over the interval, so that switches do not all answer at once.
+  sw->next_count = now.mono + config_->controller.stats_interval * ((sw->id.value() % 8) + 1) / 8;
+  if (sw->plan != nullptr) neighbors_.Connected(*sw->plan, now.mono);
+  UpdateDeadline(now.mono);
+}
+
+void Core::Impl::On(const SwitchLost& event, Now now, Effects* effects) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr || !sw->configured) return;
+  const bool was_connected = std::exchange(sw->connected, false);
+  sw->synced = false;
+  sw->last_counted.reset();
+  sw->last_error = event.reason;
+  neighbors_.Disconnected(sw->id);
+  if (was_connected) Tell("switch-lost", sw->config.name, event.reason, now, effects);
+}
+
+void Core::Impl::On(const BindingFlowEnded& event, Now now, Effects* effects) {
+  const BindingRow* row = table_.Find(event.binding.key);
+  if (row == nullptr || row->key.at != event.at || row->instance != event.binding.instance) {
+    ++counters_["ended-flows-unknown"];  // an old flow, replaced since
+    return;
+  }
+  End(event.binding.key, event.reason, event.binding.packets, event.binding.bytes, now, effects);
+}
+
+void Core::Impl::On(const BindingFlowRefused& event, Now now, Effects* effects) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr) return;
+  ++sw->refused_flows;
+  ++counters_["flows-refused"];
+  if (sw->last_error != event.error) {
+    sw->last_error = event.error;
+    Tell("flow-refused", sw->config.name, event.error, now, effects);
+  }
+  BindingRow* row = table_.Find(event.key);
+  if (row == nullptr || row->key.at != event.at || row->Is(BindingRow::kFlowless)) return;
+  // The binding holds: its packets go through the controller until it is idle.
+  row->Set(BindingRow::kFlowless);
+  if (row->Is(BindingRow::kWatched)) return;
+  row->Set(BindingRow::kWatched);
+  flowless_.emplace_back(now.mono + kFlowlessLook, event.key);
+  deadline_ = std::min(deadline_, flowless_.front().first);
+}
+
+// Ends rows without a flow that saw no packet for their idle timeout: no switch will say so.
+void Core::Impl::AgeFlowless(Now now, Effects* effects) {
+  size_t left = flowless_.size();
+  while (left-- > 0 && flowless_.front().first <= now.mono) {
+    const BindingKey key = flowless_.front().second;
+    flowless_.pop_front();
+    BindingRow* row = table_.Find(key);
+    if (row == nullptr) continue;
+    if (!row->Is(BindingRow::kFlowless)) {
+      row->Clear(BindingRow::kWatched);
+      continue;
+    }
+    const uint32_t idle = Since(now.mono).count() - row->last_seen.count();
+    if (idle >= uint32_t{row->idle_timeout_s} * 10) {
+      End(key, EndReason::kIdle, row->packets, std::nullopt, now, effects);
+    } else {
+      flowless_.emplace_back(now.mono + kFlowlessLook, key);
+    }
+  }
+}
+
+void Core::Impl::On(const BindingsCounted& event, Now now, Effects* effects) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr || !sw->connected) return;
+  sw->last_counted = now.mono;
+  for (const FoundBinding& counted : event.bindings) {
+    BindingRow* row = table_.Find(counted.key);
+    if (row == nullptr || row->key.at != event.at || row->instance != counted.instance) continue;
+    TouchIfChanged(counted, row, now, effects);
+  }
+}
+
+// Rows whose flow must have ended long ago although nobody said so: a flow-removed message was lost.
+// Never while the switch's counters may just be late.
+void Core::Impl::SweepStale(Now now, Effects* effects) {
+  next_sweep_ = now.mono + kSweepInterval;
+  const Decis margin = std::chrono::ceil<Decis>(config_->controller.stats_interval * 3) +
+                       std::chrono::duration_cast<Decis>(kSweepInterval);
+  std::vector<BindingKey> stale;
+  table_.ForEach([&](const BindingRow& row) {
+    const Switch* sw = FindSwitch(row.key.at);
+    if (sw == nullptr || !sw->synced || !sw->last_counted || row.Is(BindingRow::kFlowless)) return;
+    const uint64_t until = uint64_t{row.last_seen.count()} + uint64_t{row.idle_timeout_s} * 10;
+    if (until + margin.count() < Since(*sw->last_counted).count()) stale.push_back(row.key);
+  });
+  for (const BindingKey& key : stale) {
+    ++counters_["bindings-swept"];
+    End(key, EndReason::kFlowLost, std::nullopt, std::nullopt, now, effects);
+  }
+}
+
+}  // namespace dyncast::core

@@ -1,0 +1,60 @@
+// What an instance's reports say: its newest samples, its load, and the capacity estimated from them.
+// docs/selection.md has the formulas.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "schema/base/time.h"
+#include "schema/model/metric.h"
+#include "schema/model/service.h"
+
+namespace dyncast::core {
+
+// Less counts as this much: nearer to 0, rate over utilisation is noise.
+inline constexpr double kLeastUtilisation = 0.02;
+
+class InstanceMetrics {
+ public:
+  // Replaces all samples by those of one report and updates the estimate. Samples must be plausible.
+  void Replace(std::vector<MetricSample> samples, const Selection& selection, MonoTime now);
+  // The service's definition of load changed.
+  void Redefine(const Selection& selection);
+
+  bool Fresh(MonoTime now, std::chrono::milliseconds expiry) const {
+    return reported_ && now - at_ <= expiry;
+  }
+  const std::vector<MetricSample>& samples() const { return samples_; }
+  // Precondition: reported().
+  MonoTime at() const { return at_; }
+  bool reported() const { return reported_; }
+
+  // All of the newest report, whatever its age.
+  std::optional<double> load() const { return load_; }
+  std::optional<double> request_rate() const { return rate_; }
+  std::optional<double> sessions() const { return sessions_; }
+  // Requests per second at full use: moving average of request rate over load. `estimated_at` is the
+  // last report that could say something about it.
+  std::optional<double> estimate() const { return estimate_; }
+  MonoTime estimated_at() const { return estimated_at_; }
+
+ private:
+  std::vector<MetricSample> samples_;
+  bool reported_ = false;
+  MonoTime at_{};
+  std::optional<double> load_;
+  std::optional<double> rate_;
+  std::optional<double> sessions_;
+  std::optional<double> estimate_;
+  MonoTime estimated_at_{};
+};
+
+// The value of a metric; nullopt if absent.
+std::optional<double> FindMetric(const std::vector<MetricSample>& samples, std::string_view name);
+// Load as `selection` defines it: the sum of weight * value / scale over its terms (nullopt if a term's
+// metric is absent), or without terms the largest of utilization and cpu_utilization.
+std::optional<double> LoadOf(const std::vector<MetricSample>& samples, const Selection& selection);
+
+}  // namespace dyncast::core

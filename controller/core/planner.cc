@@ -1,0 +1,55 @@
+#include "controller/core/planner.h"
+
+namespace dyncast::core {
+
+OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
+  OnLink best;
+  int longest = -1;
+  for (const PlannedPort& port : plan.ports) {
+    for (const IpPrefix& prefix : port.addresses) {
+      if (prefix.length <= longest || !prefix.Contains(address)) continue;
+      longest = prefix.length;
+      best = {.port = &port, .gateway = prefix.address};
+    }
+  }
+  return best;
+}
+
+SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
+                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry) {
+  SwitchPlan plan;
+  plan.id = id;
+  plan.name = sw.name;
+  plan.role = sw.role;
+  plan.punts = sw.punts;
+  for (const config::PortConfig& port : sw.ports) {
+    const auto number = numbers.find(port.name);
+    if (number == numbers.end()) continue;
+    PlannedPort planned{.name = port.name,
+                        .number = number->second,
+                        .role = port.role,
+                        .addresses = port.addresses,
+                        .sources = port.sources,
+                        .mac = config::GatewayMac(config, sw, port)};
+    if (port.role == PortRole::kAccess && planned.sources.empty()) {
+      for (const IpPrefix& prefix : port.addresses) planned.sources.push_back(prefix.Network());
+    }
+    plan.ports.push_back(std::move(planned));
+  }
+  for (const config::RouteConfig& route : sw.routes) {
+    if (FindOnLink(plan, route.via).port == nullptr) continue;
+    plan.routes.push_back({.to = route.to, .via = route.via});
+  }
+  services.ForEach([&](const Service& service) {
+    if (service.configured) plan.services.push_back({.id = service.id, .spec = service.spec});
+  });
+  registry.ForEach([&](const Instance& instance) {
+    const Service* service = services.Find(instance.record.service);
+    if (!instance.in_plan() || service == nullptr || !service->configured) return;
+    plan.instances.push_back(
+        {.id = instance.id(), .service = instance.record.service, .bid = instance.record.bid});
+  });
+  return plan;
+}
+
+}  // namespace dyncast::core

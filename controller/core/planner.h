@@ -1,0 +1,28 @@
+// What a switch must hold, made whole from configuration and registry each time: pure.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controller/core/registry.h"
+#include "controller/core/services.h"
+#include "schema/config/fabric.h"
+#include "schema/model/switch_plan.h"
+
+namespace dyncast::core {
+
+using PortNumbers = std::map<std::string, PortNo, std::less<>>;
+
+// Ports without a number are left out, and so are routes whose next hop lies on no port that is there.
+SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
+                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry);
+
+// The port of the plan on whose network `address` lies (the longest prefix), and our address there.
+// nullptr if there is none.
+struct OnLink {
+  const PlannedPort* port = nullptr;
+  IpAddress gateway;
+};
+OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address);
+
+}  // namespace dyncast::core

@@ -1,0 +1,59 @@
+// How good each candidate is: pure functions behind one interface. docs/selection.md says which to use.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "schema/base/ids.h"
+#include "schema/model/service.h"
+
+namespace dyncast::core {
+
+// Why a candidate may not be chosen.
+enum class Exclusion : uint8_t { kNone, kDown, kDraining, kFamily, kFull };
+std::string_view ExclusionName(Exclusion exclusion);  // "", "down", "draining", "family", "max-sessions"
+
+// One instance as a decision sees it. What is unknown or expired is absent.
+struct Candidate {
+  InstanceId instance;
+  Exclusion exclusion = Exclusion::kNone;
+  std::optional<double> rated_requests_per_s;  // as the operator rates it, > 0
+  std::optional<double> cpu_cores;             // > 0
+  std::optional<double> load;                  // >= 0; 1 is fully loaded
+  std::optional<double> request_rate;          // per second, >= 0
+  std::optional<double> estimate;              // requests per second at full use, > 0
+  uint32_t bindings = 0;                       // fabric-wide
+  float warmth = 1;                            // slow start: part of its share, 0.1..1
+  bool fresh = false;                          // its metrics are not older than the service allows
+  // The chooser's memory of it.
+  double credit = 0;
+  uint64_t chosen_at = 0;
+  bool eligible() const { return exclusion == Exclusion::kNone; }
+};
+
+// What a policy's values are, and how the chooser uses them.
+enum class ValueKind : uint8_t {
+  kCost,   // the lowest is chosen
+  kShare,  // each is chosen in proportion: smooth weighted round-robin
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  virtual PolicyKind kind() const = 0;
+  virtual ValueKind value_kind() const = 0;
+  // For people.
+  virtual std::string_view formula() const = 0;
+  // Writes a finite value for each candidate; a share is > 0. Values of candidates that are not eligible
+  // mean nothing, and such candidates do not influence the others' values. `capacity`: what the policy
+  // divides by, 0 if it knows none. All three of one size.
+  virtual void Rate(std::span<const Candidate> candidates, std::span<double> value,
+                    std::span<double> capacity) const = 0;
+};
+
+// One object for each kind, immutable, living for ever.
+const Policy& PolicyOf(PolicyKind kind);
+
+}  // namespace dyncast::core

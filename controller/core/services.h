@@ -1,0 +1,77 @@
+// The services by id, those that were removed included: their ids stay taken.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "controller/core/id_allocator.h"
+#include "controller/core/policy.h"
+#include "schema/base/ids.h"
+#include "schema/config/fabric.h"
+#include "schema/model/record.h"
+#include "schema/model/service.h"
+
+namespace dyncast::core {
+
+struct Instance;
+
+struct Service {
+  ServiceId id;
+  ServiceSpec spec;
+  bool configured = false;
+  // All instances known, in the order of their ids, whatever their state.
+  std::vector<Instance*> members;
+  // The last DecisionContextRecord, and whether candidates or metrics changed since.
+  uint64_t context = 0;
+  bool context_changed = true;
+  uint64_t context_shape = 0;
+  uint64_t demands = 0;
+  uint64_t demands_refused = 0;
+  uint64_t demands_unbound = 0;
+
+  // The D-SID of the family of `like`; none if the service has no such D-SID.
+  IpAddress SidFor(const IpAddress& like) const {
+    return (like.is_v4() ? spec.sid_v4 : spec.sid_v6).value_or(IpAddress{});
+  }
+};
+
+class ServiceTable {
+ public:
+  // Rows of the database; they are not configured until Configure says so.
+  void Load(const std::vector<ServiceRecord>& records);
+
+  struct Changes {
+    std::vector<ServiceRecord> records;   // rows that are new or changed
+    std::vector<ServiceId> unbind;        // removed, or with another affinity key: no binding may stay
+    std::vector<std::string> without_id;  // all ids taken: such a service is not served
+  };
+  Changes Configure(const std::vector<ServiceSpec>& specs);
+
+  // nullptr if unknown. Live as long as the table.
+  Service* Find(ServiceId id) const {
+    return id.value() < services_.size() ? services_[id.value()].get() : nullptr;
+  }
+  Service* FindByName(std::string_view name) const;
+  // In the order of ids.
+  template <typename F>
+  void ForEach(F&& f) const {
+    for (const auto& service : services_) {
+      if (service) f(*service);
+    }
+  }
+
+ private:
+  Service* Make(ServiceId id, std::string_view name);
+
+  IdAllocator<ServiceId> ids_;
+  std::vector<std::unique_ptr<Service>> services_;  // by id
+};
+
+// True if the keys of bindings differ between the two.
+bool KeysDiffer(const Affinity& a, const Affinity& b);
+// True if MakeBindingKey could have made `key` under `affinity`.
+bool KeyFits(const Affinity& affinity, const BindingKey& key);
+
+}  // namespace dyncast::core
