@@ -38,6 +38,8 @@ struct BridgeStatus {
   uint64_t transactions = 0;
   uint64_t reconnects = 0;
   std::vector<std::pair<std::string, PortNo>> ports;  // those with an OpenFlow number
+  uint64_t bridges_remade = 0;                        // somebody deleted the bridge, and it was made again
+  uint64_t messages_refused = 0;                      // of the server, that broke RFC 7047 or came too late
 };
 
 class Listener {

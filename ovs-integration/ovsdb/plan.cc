@@ -1,0 +1,384 @@
+#include "ovs-integration/ovsdb/plan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+namespace dyncast::ovsdb {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMaxBackoffMs = 1000;
+constexpr int64_t kInactivityProbeMs = 5000;
+constexpr int64_t kLargestPort = 0xfeff;  // of the database's 16-bit numbers
+constexpr int64_t kLocalOfport = 0xfffe;
+
+json MapValue(const StringMap& map) {
+  json pairs = json::array();
+  for (const auto& [key, value] : map) pairs.push_back(json::array({key, value}));
+  return json::array({"map", pairs});
+}
+
+json SetOf(json elements) { return json::array({"set", std::move(elements)}); }
+json UuidValue(const Uuid& uuid) { return json::array({"uuid", uuid}); }
+json Named(const std::string& name) { return json::array({"named-uuid", name}); }
+json WhereUuid(const Uuid& uuid) { return json::array({json::array({"_uuid", "==", UuidValue(uuid)})}); }
+
+std::string MarkOf(const StringMap& external_ids, std::string_view mark = kFabricMark) {
+  const auto it = external_ids.find(std::string(mark));
+  return it == external_ids.end() ? std::string() : it->second;
+}
+
+StringMap FabricMark(const std::string& fabric) { return {{std::string(kFabricMark), fabric}}; }
+
+json ControllerColumns(const DesiredBridge& desired) {
+  return {{"target", desired.controller_target},
+          {"connection_mode", "out-of-band"},
+          {"max_backoff", kMaxBackoffMs},
+          {"inactivity_probe", kInactivityProbeMs}};
+}
+
+StringMap OtherConfig(const DesiredBridge& desired) {
+  return {{"datapath-id", fmt::format("{:016x}", desired.dpid.value())}, {"disable-in-band", "true"}};
+}
+
+StringMap BridgeMarks(const DesiredBridge& desired) {
+  return {{std::string(kFabricMark), desired.fabric}, {std::string(kSwitchMark), desired.switch_name}};
+}
+
+class Planner {
+ public:
+  Planner(const Database& db, const DesiredBridge& desired) : db_(db), desired_(desired) {}
+
+  PlanResult Run() {
+    if (db_.roots.size() != 1) {
+      out_.refusal = fmt::format(
+          "the database has {} rows in table Open_vSwitch where one should be: "
+          "initialise it (ovs-vsctl init)",
+          db_.roots.size());
+      return std::move(out_);
+    }
+    for (const auto& [uuid, row] : db_.bridges) {
+      if (row.name == desired_.bridge) bridge_uuid_ = uuid, bridge_ = &row;
+    }
+    if (bridge_ == nullptr) {
+      MakeBridge();
+    } else {
+      if (!Ours()) return std::move(out_);
+      SetBridge();
+      SetController();
+      RemovePorts();
+    }
+    AddPorts();
+    // The guard stands first: a failed wait ends the transaction before anything was done.
+    if (bridge_ != nullptr && !out_.operations.empty()) {
+      out_.operations.insert(out_.operations.begin(), WaitFor("Bridge", bridge_uuid_, bridge_->external_ids));
+    }
+    return std::move(out_);
+  }
+
+  PlanResult Release() {
+    for (const auto& [uuid, row] : db_.bridges) {
+      if (row.name == desired_.bridge && MarkOf(row.external_ids) == desired_.fabric) {
+        bridge_uuid_ = uuid, bridge_ = &row;
+      }
+    }
+    if (bridge_ == nullptr) return std::move(out_);
+    Push(WaitFor("Bridge", bridge_uuid_, bridge_->external_ids));
+    json mutations = json::array(
+        {json::array({"external_ids", "delete",
+                      SetOf(json::array({std::string(kFabricMark), std::string(kSwitchMark)}))})});
+    json controllers = json::array();
+    for (const Uuid& uuid : bridge_->controllers) {
+      if (OurController(uuid)) controllers.push_back(UuidValue(uuid));
+    }
+    if (!controllers.empty()) mutations.push_back(json::array({"controller", "delete", SetOf(controllers)}));
+    Push(Mutate("Bridge", bridge_uuid_, mutations));
+    for (const Uuid& uuid : bridge_->ports) {
+      const auto port = db_.ports.find(uuid);
+      if (port == db_.ports.end() || MarkOf(port->second.external_ids) != desired_.fabric) continue;
+      Push(Mutate("Port", uuid,
+                  json::array({json::array(
+                      {"external_ids", "delete", SetOf(json::array({std::string(kFabricMark)}))})})));
+    }
+    out_.changes.push_back("release bridge " + desired_.bridge);
+    return std::move(out_);
+  }
+
+ private:
+  static json WaitFor(const char* table, const Uuid& uuid, const StringMap& external_ids) {
+    return {{"op", "wait"},
+            {"table", table},
+            {"timeout", 0},
+            {"where", WhereUuid(uuid)},
+            {"until", "=="},
+            {"columns", json::array({"external_ids"})},
+            {"rows", json::array({{{"external_ids", MapValue(external_ids)}}})}};
+  }
+
+  static json Mutate(const char* table, const Uuid& uuid, json mutations) {
+    return {
+        {"op", "mutate"}, {"table", table}, {"where", WhereUuid(uuid)}, {"mutations", std::move(mutations)}};
+  }
+
+  static json Insert(const char* table, const std::string& name, json row) {
+    return {{"op", "insert"}, {"table", table}, {"uuid-name", name}, {"row", std::move(row)}};
+  }
+
+  void Push(json operation) { out_.operations.push_back(std::move(operation)); }
+
+  bool Ours() {
+    const std::string mark = MarkOf(bridge_->external_ids);
+    if (mark == desired_.fabric) return true;
+    if (mark.empty() && desired_.adopt) {
+      out_.changes.push_back("adopt bridge " + desired_.bridge);
+      return true;
+    }
+    // Never taken over: two controllers would change it in turns.
+    out_.refusal = mark.empty()
+                       ? fmt::format(
+                             "bridge {} exists and is not ours (no external_ids:{}): remove it, choose "
+                             "another name, or allow 'adopt' for switch {}",
+                             desired_.bridge, kFabricMark, desired_.switch_name)
+                       : fmt::format("bridge {} belongs to fabric '{}' (external_ids:{}), not to '{}'",
+                                     desired_.bridge, mark, kFabricMark, desired_.fabric);
+    return false;
+  }
+
+  bool OurController(const Uuid& uuid) const {
+    const auto row = db_.controllers.find(uuid);
+    return row != db_.controllers.end() && MarkOf(row->second.external_ids) == desired_.fabric;
+  }
+
+  json NewController(const std::string& name) const {
+    json row = ControllerColumns(desired_);
+    row["external_ids"] = MapValue(FabricMark(desired_.fabric));
+    return Insert("Controller", name, std::move(row));
+  }
+
+  void MakeBridge() {
+    out_.makes_bridge = true;
+    out_.changes.push_back("make bridge " + desired_.bridge);
+    Push(Insert("Interface", "local_interface", {{"name", desired_.bridge}, {"type", "internal"}}));
+    Push(Insert("Port", "local_port", {{"name", desired_.bridge}, {"interfaces", Named("local_interface")}}));
+    Push(NewController("controller"));
+    Push(Insert("Bridge", "bridge",
+                {{"name", desired_.bridge},
+                 {"datapath_type", desired_.datapath_type},
+                 {"fail_mode", "secure"},
+                 {"protocols", "OpenFlow15"},
+                 {"ports", Named("local_port")},
+                 {"controller", Named("controller")},
+                 {"other_config", MapValue(OtherConfig(desired_))},
+                 {"external_ids", MapValue(BridgeMarks(desired_))}}));
+    Push(Mutate("Open_vSwitch", *db_.roots.begin(),
+                json::array({json::array({"bridges", "insert", SetOf(json::array({Named("bridge")}))})})));
+  }
+
+  // Adds to *mutations what gives `column` the wanted keys; other keys are not touched.
+  void SetKeys(const char* column, const StringMap& have, const StringMap& want, json* mutations) {
+    StringMap changed;
+    json keys = json::array();
+    for (const auto& [key, value] : want) {
+      const auto it = have.find(key);
+      if (it != have.end() && it->second == value) continue;
+      changed[key] = value;
+      keys.push_back(key);
+      out_.changes.push_back(fmt::format("set {} {}:{}={}", desired_.bridge, column, key, value));
+    }
+    if (changed.empty()) return;
+    // An insert leaves a key that exists as it is.
+    mutations->push_back(json::array({column, "delete", SetOf(keys)}));
+    mutations->push_back(json::array({column, "insert", MapValue(changed)}));
+  }
+
+  void SetBridge() {
+    json row = json::object();
+    const std::string have = bridge_->datapath_type.empty() ? "system" : bridge_->datapath_type;
+    if (have != desired_.datapath_type) row["datapath_type"] = desired_.datapath_type;
+    if (bridge_->fail_mode != "secure") row["fail_mode"] = "secure";
+    for (const auto& [column, value] : row.items()) {
+      out_.changes.push_back(fmt::format("set {} {}={}", desired_.bridge, column, value.get<std::string>()));
+    }
+    if (!row.empty()) {
+      Push({{"op", "update"}, {"table", "Bridge"}, {"where", WhereUuid(bridge_uuid_)}, {"row", row}});
+    }
+    json mutations = json::array();
+    if (!bridge_->protocols.contains("OpenFlow15")) {
+      mutations.push_back(json::array({"protocols", "insert", SetOf(json::array({"OpenFlow15"}))}));
+      out_.changes.push_back("allow OpenFlow15 on " + desired_.bridge);
+    }
+    SetKeys("other_config", bridge_->other_config, OtherConfig(desired_), &mutations);
+    SetKeys("external_ids", bridge_->external_ids, BridgeMarks(desired_), &mutations);
+    if (!mutations.empty()) Push(Mutate("Bridge", bridge_uuid_, mutations));
+  }
+
+  void SetController() {
+    Uuid kept;
+    json surplus = json::array();
+    for (const Uuid& uuid : bridge_->controllers) {
+      const auto row = db_.controllers.find(uuid);
+      if (row == db_.controllers.end()) continue;
+      // A row with our own target is us, whoever wrote it: a second one would only repeat it.
+      const bool same_target = row->second.target == desired_.controller_target;
+      if (!OurController(uuid) && !same_target) {
+        out_.problems.push_back(
+            fmt::format("bridge {} also has the controller {}, which is not ours: it is left alone, but "
+                        "may change flows",
+                        desired_.bridge, row->second.target));
+      } else if (kept.empty()) {
+        kept = uuid;
+      } else {
+        surplus.push_back(UuidValue(uuid));
+      }
+    }
+    if (!surplus.empty()) {
+      out_.changes.push_back("remove surplus controllers of " + desired_.bridge);
+      Push(Mutate("Bridge", bridge_uuid_,
+                  json::array({json::array({"controller", "delete", SetOf(surplus)})})));
+    }
+    if (kept.empty()) {
+      out_.changes.push_back(
+          fmt::format("set {} controller={}", desired_.bridge, desired_.controller_target));
+      Push(NewController("controller"));
+      Push(Mutate(
+          "Bridge", bridge_uuid_,
+          json::array({json::array({"controller", "insert", SetOf(json::array({Named("controller")}))})})));
+      return;
+    }
+    const ControllerRow& row = db_.controllers.at(kept);
+    const bool same = row.target == desired_.controller_target && row.connection_mode == "out-of-band" &&
+                      row.max_backoff == kMaxBackoffMs && row.inactivity_probe == kInactivityProbeMs;
+    if (!same) {
+      out_.changes.push_back(
+          fmt::format("set {} controller={}", desired_.bridge, desired_.controller_target));
+      Push({{"op", "update"},
+            {"table", "Controller"},
+            {"where", WhereUuid(kept)},
+            {"row", ControllerColumns(desired_)}});
+    }
+    json mutations = json::array();
+    SetKeys("external_ids", row.external_ids, FabricMark(desired_.fabric), &mutations);
+    if (!mutations.empty()) Push(Mutate("Controller", kept, mutations));
+  }
+
+  bool Wanted(const std::string& name) const {
+    return std::find(desired_.ports.begin(), desired_.ports.end(), name) != desired_.ports.end();
+  }
+
+  void RemovePorts() {
+    for (const Uuid& uuid : bridge_->ports) {
+      const auto port = db_.ports.find(uuid);
+      if (port == db_.ports.end() || port->second.name == desired_.bridge || Wanted(port->second.name) ||
+          MarkOf(port->second.external_ids) != desired_.fabric) {
+        continue;
+      }
+      out_.changes.push_back(fmt::format("remove port {} from {}", port->second.name, desired_.bridge));
+      Push(WaitFor("Port", uuid, port->second.external_ids));
+      Push(Mutate("Bridge", bridge_uuid_,
+                  json::array({json::array({"ports", "delete", SetOf(json::array({UuidValue(uuid)}))})})));
+    }
+  }
+
+  // The name of the bridge that holds the port, or "" for none.
+  std::string BridgeOf(const Uuid& port) const {
+    for (const auto& [uuid, row] : db_.bridges) {
+      if (row.ports.contains(port)) return row.name;
+    }
+    return {};
+  }
+
+  const InterfaceRow* FindInterface(const std::string& name, Uuid* port) const {
+    for (const auto& [uuid, row] : db_.interfaces) {
+      if (row.name != name) continue;
+      for (const auto& [port_uuid, port_row] : db_.ports) {
+        if (port_row.interfaces.contains(uuid)) *port = port_uuid;
+      }
+      return &row;
+    }
+    return nullptr;
+  }
+
+  void AddPorts() {
+    std::set<std::string> done;
+    json added = json::array();
+    for (const std::string& name : desired_.ports) {
+      if (!done.insert(name).second) continue;
+      Uuid port;
+      const InterfaceRow* interface = FindInterface(name, &port);
+      if (interface != nullptr) {
+        const std::string holder = BridgeOf(port);
+        if (holder == desired_.bridge) {
+          Number(name, *interface);
+        } else {
+          out_.problems.push_back(fmt::format("port {} is on bridge {}, not on {}: it is left there", name,
+                                              holder.empty() ? "(none)" : holder, desired_.bridge));
+        }
+        continue;
+      }
+      const auto taken = std::find_if(db_.ports.begin(), db_.ports.end(),
+                                      [&](const auto& entry) { return entry.second.name == name; });
+      if (taken != db_.ports.end()) {
+        out_.problems.push_back(
+            fmt::format("port {} of bridge {} has no interface of that name: a bond "
+                        "cannot be a port of ours",
+                        name, BridgeOf(taken->first)));
+        continue;
+      }
+      const bool local = name == desired_.bridge;
+      if (local && bridge_ == nullptr) continue;  // made with the bridge
+      const std::string index = std::to_string(done.size());
+      json row = {{"name", name}};
+      if (local) row["type"] = "internal";
+      Push(Insert("Interface", "interface" + index, std::move(row)));
+      Push(Insert("Port", "port" + index,
+                  {{"name", name},
+                   {"interfaces", Named("interface" + index)},
+                   {"external_ids", MapValue(FabricMark(desired_.fabric))}}));
+      added.push_back(Named("port" + index));
+      out_.changes.push_back(fmt::format("add port {} to {}", name, desired_.bridge));
+    }
+    if (added.empty()) return;
+    json mutation = json::array({json::array({"ports", "insert", SetOf(added)})});
+    if (bridge_ != nullptr) {
+      Push(Mutate("Bridge", bridge_uuid_, mutation));
+    } else {
+      // The bridge has no UUID yet, but its name is unique.
+      Push({{"op", "mutate"},
+            {"table", "Bridge"},
+            {"where", json::array({json::array({"name", "==", desired_.bridge})})},
+            {"mutations", mutation}});
+    }
+  }
+
+  void Number(const std::string& name, const InterfaceRow& interface) {
+    const int64_t number = interface.ofport.value_or(0);
+    if (number < 0 || !interface.error.empty()) {
+      out_.problems.push_back(
+          fmt::format("interface {} of bridge {} has no OpenFlow port: {}", name, desired_.bridge,
+                      interface.error.empty() ? "the switch gave no reason" : interface.error));
+    } else if (number == kLocalOfport) {
+      out_.ports.emplace_back(name, kLocalPort);
+    } else if (number > 0 && number <= kLargestPort) {
+      out_.ports.emplace_back(name, PortNo{static_cast<uint32_t>(number)});
+    }
+  }
+
+  const Database& db_;
+  const DesiredBridge& desired_;
+  Uuid bridge_uuid_;
+  const BridgeRow* bridge_ = nullptr;  // null where the bridge does not exist
+  PlanResult out_;
+};
+
+}  // namespace
+
+PlanResult Plan(const Database& db, const DesiredBridge& desired) { return Planner(db, desired).Run(); }
+
+PlanResult PlanRelease(const Database& db, const DesiredBridge& formerly) {
+  return Planner(db, formerly).Release();
+}
+
+}  // namespace dyncast::ovsdb

@@ -1,0 +1,183 @@
+#include "ovs-integration/ovsdb/ovsdb_manager.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/ovs/ovsdb/servers.h"
+
+namespace dyncast::ovsdb {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class OvsdbManagerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    servers_.CreateDatabase();
+    servers_.StartDatabase();
+    servers_.StartSwitch();
+  }
+
+  DesiredBridge Wish() const {
+    return {.switch_name = "d1",
+            .remote = servers_.remote(),
+            .fabric = "f1",
+            .bridge = "br0",
+            .datapath_type = "netdev",
+            .dpid = DatapathId{0xd1},
+            .controller_target = "tcp:127.0.0.1:6653",
+            .adopt = false,
+            .ports = {"br0", "p1", "p2"}};
+  }
+
+  // Ready, and every wanted port has its number.
+  static bool UntilUp(Driver* driver, size_t ports) {
+    return driver->Until([=] {
+      const BridgeStatus status = driver->Only();
+      return status.state == "ready" && status.ports.size() == ports;
+    });
+  }
+
+  Servers servers_;
+};
+
+TEST_F(OvsdbManagerTest, MakesABridgeAndASecondRunChangesNothing) {
+  Driver first;
+  first.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&first, 3)) << first.Only().last_error;
+  EXPECT_EQ(first.Only().transactions, 1u);
+  EXPECT_EQ(first.ports["d1"], first.Only().ports);
+  EXPECT_EQ(first.ports["d1"][0].first, "br0");
+  EXPECT_EQ(first.ports["d1"][0].second, PortNo{0xfffffffe});
+  EXPECT_THAT(first.problems, IsEmpty());
+  EXPECT_THAT(servers_.Vsctl("get Bridge br0 datapath_id"), HasSubstr("00000000000000d1"));
+  EXPECT_THAT(servers_.Vsctl("get-fail-mode br0"), HasSubstr("secure"));
+  EXPECT_THAT(servers_.Vsctl("get-controller br0"), HasSubstr("tcp:127.0.0.1:6653"));
+
+  const std::string before = servers_.Dump();
+  Driver second;
+  second.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&second, 3)) << second.Only().last_error;
+  EXPECT_EQ(second.Only().transactions, 0u);
+  EXPECT_EQ(servers_.Dump(), before);
+}
+
+TEST_F(OvsdbManagerTest, ForeignBridgeIsRefusedThenAdopted) {
+  servers_.Vsctl("add-br br0 -- add-port br0 theirs -- set-controller br0 tcp:127.0.0.9:1");
+  const std::string before = servers_.Dump();
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(driver.Until([&] { return driver.Only().state == "refused"; }));
+  EXPECT_THAT(driver.problems, ElementsAre(HasSubstr("bridge br0 exists and is not ours")));
+  EXPECT_EQ(servers_.Dump(), before);
+
+  DesiredBridge wish = Wish();
+  wish.adopt = true;
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_THAT(servers_.Vsctl("list-ports br0"), HasSubstr("theirs"));
+  EXPECT_THAT(servers_.Vsctl("get-controller br0"), HasSubstr("tcp:127.0.0.9:1"));
+  EXPECT_THAT(driver.problems, Contains(HasSubstr("also has the controller tcp:127.0.0.9:1")));
+}
+
+TEST_F(OvsdbManagerTest, DeletedBridgeComesBack) {
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  servers_.Vsctl("del-br br0");
+  ASSERT_TRUE(driver.Until([&] { return driver.Only().bridges_remade == 1; }));
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_EQ(driver.Only().transactions, 2u);
+}
+
+TEST_F(OvsdbManagerTest, OthersRowsStayAndOurSurplusPortGoes) {
+  servers_.Vsctl("add-br theirs -- add-port theirs p2 -- set-fail-mode theirs standalone");
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&driver, 2)) << driver.Only().last_error;
+  EXPECT_THAT(driver.problems, ElementsAre("port p2 is on bridge theirs, not on br0: it is left there"));
+  servers_.Vsctl("add-port br0 extra");
+
+  DesiredBridge wish = Wish();
+  wish.ports = {"p3"};
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(driver.Until([&] {
+    return driver.ports["d1"].size() == 1 && driver.ports["d1"][0].first == "p3";
+  })) << driver.Only().last_error;
+  const std::string ports = servers_.Vsctl("list-ports br0");
+  EXPECT_EQ(ports, "extra\np3\n");
+  EXPECT_EQ(servers_.Vsctl("list-ports theirs"), "p2\n");
+  EXPECT_EQ(servers_.Vsctl("get-fail-mode theirs"), "standalone\n");
+}
+
+TEST_F(OvsdbManagerTest, PortThatTheSwitchCannotOpenIsNamed) {
+  Driver driver;
+  DesiredBridge wish = Wish();
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  servers_.Vsctl("set Interface p1 type=nonsense");
+  ASSERT_TRUE(driver.Until([&] { return !driver.problems.empty(); }));
+  EXPECT_THAT(driver.problems[0], HasSubstr("interface p1 of bridge br0 has no OpenFlow port: "));
+  servers_.Vsctl("set Interface p1 type=\\\"\\\"");
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_TRUE(driver.Only().last_error.empty()) << driver.Only().last_error;
+}
+
+TEST_F(OvsdbManagerTest, ReconnectsAfterTheDatabaseServerRestarted) {
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  const auto ports = driver.ports["d1"];
+  servers_.StopDatabase();
+  ASSERT_TRUE(driver.Until([&] { return driver.Only().state == "connecting"; }));
+  EXPECT_THAT(driver.problems, Contains(HasSubstr("lost")));
+  servers_.StartDatabase();
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_EQ(driver.Only().reconnects, 1u);
+  EXPECT_EQ(driver.Only().transactions, 1u);
+  EXPECT_EQ(driver.ports["d1"], ports);
+}
+
+TEST_F(OvsdbManagerTest, UnwantedBridgeIsGivenBack) {
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  driver.manager.SetDesired({});
+  ASSERT_TRUE(driver.Until([&] { return servers_.Vsctl("get-controller br0").empty(); }));
+  EXPECT_THAT(servers_.Vsctl("get Bridge br0 external_ids"), Not(HasSubstr("dyncast")));
+  EXPECT_EQ(servers_.Vsctl("list-ports br0"), "p1\np2\n");
+  EXPECT_THAT(driver.manager.Statuses(), IsEmpty());
+}
+
+TEST_F(OvsdbManagerTest, TwoSwitchesCannotHaveOneBridge) {
+  Driver driver;
+  DesiredBridge second = Wish();
+  second.switch_name = "d2";
+  second.dpid = DatapathId{0xd2};
+  driver.manager.SetDesired({Wish(), second});
+  ASSERT_TRUE(driver.Until([&] {
+    const std::vector<BridgeStatus> statuses = driver.manager.Statuses();
+    return statuses.size() == 2 && statuses[0].state == "ready" && statuses[1].state == "refused";
+  }));
+  EXPECT_THAT(driver.problems, ElementsAre(HasSubstr("is already that of switch d1")));
+}
+
+TEST_F(OvsdbManagerTest, RenamedSwitchKeepsItsBridge) {
+  Driver driver;
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  DesiredBridge renamed = Wish();
+  renamed.switch_name = "router-1";
+  driver.manager.SetDesired({renamed});
+  ASSERT_TRUE(
+      driver.Until([&] { return driver.Only().transactions == 2 && driver.Only().state == "ready"; }));
+  EXPECT_THAT(servers_.Vsctl("get Bridge br0 external_ids:dyncast-switch"), HasSubstr("router-1"));
+  EXPECT_EQ(driver.ports["router-1"].size(), 3u);
+}
+
+}  // namespace
+}  // namespace dyncast::ovsdb
