@@ -1,0 +1,161 @@
+// `dyncastctl explain`: where a demand is bound and why, and where it would go now.
+#include <fmt/core.h>
+
+#include "controller/ctl/render.h"
+#include "controller/ctl/table.h"
+
+namespace dyncast::ctl {
+namespace {
+
+std::string KeyText(const Json& key) {
+  std::string out = "client " + FormatValue(Field(key, "client"));
+  const auto add = [&](const char* field, const char* word) {
+    const Json& value = Field(key, field);
+    if (!value.is_null() && value != 0) out += fmt::format(", {} {}", word, FormatValue(value));
+  };
+  add("src_port", "source port");
+  add("dst_port", "port");
+  add("proto", "protocol");
+  return out;
+}
+
+std::string ReasonText(const Json& reason) {
+  if (reason == "new") return "because the demand was new";
+  if (reason == "instance-gone") return "because the instance it was bound to had gone";
+  if (reason == "found") return "found on the switch, with no record of a decision";
+  return reason.is_string() ? "reason: " + FormatValue(reason) : "";
+}
+
+// "cpu_utilization=0.3 (1.2s old)" for each metric: an object with ages beside it, or a list of samples.
+std::string MetricsText(const Json& candidate) {
+  const Json& metrics = Field(candidate, "metrics");
+  const Json& ages = Field(candidate, "metric_ages_s");
+  std::string out;
+  const auto add = [&](const std::string& name, const Json& value, const Json& age) {
+    out += fmt::format("{}{}={}", out.empty() ? "" : " ", Escape(name), FormatValue(value));
+    if (age.is_number()) out += fmt::format(" ({} old)", FormatDuration(age.get<double>()));
+  };
+  if (metrics.is_object()) {
+    for (const auto& [name, value] : metrics.items()) add(name, value, Field(ages, name));
+  } else if (metrics.is_array()) {
+    for (const Json& sample : metrics) {
+      const Json& name = Field(sample, "name");
+      add(name.is_string() ? name.get<std::string>() : "-", Field(sample, "value"), Field(sample, "age_s"));
+    }
+  }
+  return out.empty() ? "-" : out;
+}
+
+// A table of candidates; `chosen` is marked.
+std::string CandidatesText(const Json& candidates, const Json& chosen, const std::string& indent) {
+  Table table({{""},
+               {"INSTANCE"},
+               {"STATE"},
+               {"COST", Align::kRight},
+               {"LOAD", Align::kRight},
+               {"CAPACITY", Align::kRight},
+               {"BINDINGS", Align::kRight},
+               {"EXCLUDED"},
+               {"METRICS"}});
+  for (const Json& candidate : candidates) {
+    const Json& name = Field(candidate, "instance");
+    std::vector<std::string> cells = {chosen.is_string() && chosen == name ? "*" : ""};
+    for (const char* key : {"instance", "state", "cost", "load", "capacity", "bindings", "excluded"}) {
+      cells.push_back(FormatValue(Field(candidate, key)));
+    }
+    cells.push_back(MetricsText(candidate));
+    table.Add(std::move(cells));
+  }
+  return table.Text(indent);
+}
+
+// The scores of a decision, joined with what was known of each candidate then.
+Json Joined(const Json& decision) {
+  const Json& scores = Field(decision, "scores");
+  Json known = Field(decision, "candidates");
+  // As `context` in place of its number, or beside it.
+  if (!known.is_array()) known = Field(Field(decision, "context"), "candidates");
+  Json joined = Json::array();
+  const auto find = [](const Json& rows, const Json& name) -> const Json& {
+    static const Json kNone = Json::object();
+    if (rows.is_array()) {
+      for (const Json& row : rows) {
+        if (row.is_object() && name.is_string() && Field(row, "instance") == name) return row;
+      }
+    }
+    return kNone;
+  };
+  if (scores.is_array()) {
+    for (const Json& score : scores) {
+      if (!score.is_object()) continue;
+      Json row = find(known, Field(score, "instance"));
+      row.update(score);
+      joined.push_back(std::move(row));
+    }
+  }
+  if (known.is_array()) {
+    for (const Json& row : known) {
+      if (row.is_object() && find(joined, Field(row, "instance")).empty()) joined.push_back(row);
+    }
+  }
+  return joined;
+}
+
+std::string BoundText(const Json& bound, WallTime now) {
+  const Json& decision = Field(bound, "decision");
+  const Json& since =
+      Field(bound, "created_at").is_null() ? Field(decision, "at") : Field(bound, "created_at");
+  std::string out = fmt::format("Bound at switch {} to {} ({})", FormatValue(Field(bound, "switch")),
+                                FormatValue(Field(bound, "instance")), KeyText(bound));
+  if (since.is_number()) {
+    const double age = static_cast<double>(UnixMicros(now)) / 1e6 - since.get<double>();
+    out += fmt::format(" for {}, since {}", FormatDuration(age), FormatTime(since));
+  } else if (!since.is_null()) {
+    out += ", since " + FormatTime(since);
+  }
+  out += ".\n";
+  if (Field(bound, "instance_gone") == true) {
+    out += "  That instance is gone: the next packet selects again.\n";
+  }
+  if (!decision.is_object()) return out + "  There is no record of the decision.\n";
+  const Json& reason =
+      Field(decision, "start_reason").is_null() ? Field(decision, "reason") : Field(decision, "start_reason");
+  out += fmt::format("  Decided with policy {}", FormatValue(Field(decision, "policy")));
+  if (!Field(decision, "decided_by").is_null()) {
+    out += " by the " + FormatValue(Field(decision, "decided_by"));
+  }
+  if (const std::string text = ReasonText(reason); !text.empty()) out += ", " + text;
+  if (const Json& count = Field(decision, "candidate_count"); !count.is_null()) {
+    out += fmt::format(", among {} candidates", FormatValue(count));
+  }
+  out += ".\n";
+  const Json rows = Joined(decision);
+  if (!rows.empty()) {
+    out += "  Lower cost is better; as it was known then:\n" +
+           CandidatesText(rows, Field(bound, "instance"), "    ");
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> RenderExplain(const Json& answer, WallTime now) {
+  const Json& bound = Field(answer, "bound");
+  const Json& candidates = Field(answer, "candidates");
+  if (!bound.is_array() || !candidates.is_array()) {
+    return MakeError(Errc::kProtocol, "the controller's explanation lacks 'bound' or 'candidates'");
+  }
+  std::string out = fmt::format("Service {}, policy {}: {}.\n", FormatValue(Field(answer, "service")),
+                                FormatValue(Field(answer, "policy")), FormatValue(Field(answer, "formula")));
+  out += fmt::format("The affinity key is {}.\n\n", KeyText(Field(answer, "key")));
+  if (bound.empty()) out += "Not bound on any switch.\n";
+  for (const Json& binding : bound) out += BoundText(binding, now);
+  const Json& chosen = Field(answer, "would_choose");
+  out += chosen.is_string() ? fmt::format("\nA new demand would now go to {}.\n", FormatValue(chosen))
+                            : fmt::format("\nA new demand would now find no instance: {}.\n",
+                                          FormatValue(Field(answer, "no_instance_reason")));
+  if (!candidates.empty()) out += CandidatesText(candidates, chosen, "  ");
+  return out;
+}
+
+}  // namespace dyncast::ctl
