@@ -208,14 +208,11 @@ Result<Json> ApiServer::Impl::Bindings(const httplib::Request& request) {
   if (!limit.ok()) return limit.error();
   Result<uint64_t> offset = NumberParam(request, "offset", 0, UINT32_MAX);
   if (!offset.ok()) return offset.error();
-  const auto text = [&](const char* key) {
-    return request.has_param(key) ? std::optional<std::string>(request.get_param_value(key)) : std::nullopt;
-  };
   BindingFilter filter;
-  filter.service = text("service");
-  filter.client = text("client");
-  filter.instance = text("instance");
-  filter.switch_name = text("switch");
+  filter.service = request.get_param_value("service");
+  filter.client = request.get_param_value("client");
+  filter.instance = request.get_param_value("instance");
+  filter.switch_name = request.get_param_value("switch");
   filter.limit = static_cast<uint32_t>(*limit);
   filter.offset = static_cast<uint32_t>(*offset);
   Result<nlohmann::json> rows = reader->ListBindings(filter);
@@ -226,12 +223,10 @@ Result<Json> ApiServer::Impl::Bindings(const httplib::Request& request) {
 Result<Json> ApiServer::Impl::Events(const httplib::Request& request) {
   Result<uint64_t> after = NumberParam(request, "after", 0, INT64_MAX);
   if (!after.ok()) return after.error();
-  // Without `after`: the newest ones.
-  const std::optional<int64_t> after_id =
-      request.has_param("after") ? std::optional<int64_t>(static_cast<int64_t>(*after)) : std::nullopt;
   Result<uint64_t> limit = NumberParam(request, "limit", 100, kMaxRows);
   if (!limit.ok()) return limit.error();
-  Result<nlohmann::json> rows = reader->ListEvents(after_id, static_cast<uint32_t>(*limit));
+  Result<nlohmann::json> rows =
+      reader->ListEvents(static_cast<int64_t>(*after), static_cast<uint32_t>(*limit));
   if (!rows.ok()) return rows.error();
   return Json{{"events", std::move(*rows)}};
 }
@@ -275,16 +270,8 @@ Result<Json> ApiServer::Impl::Explain(const httplib::Request& request) {
   Json out = api::ExplainJson(explanation);
   // Why each live binding stands: the decision as it was recorded.
   for (size_t i = 0; i < explanation.bound.size(); ++i) {
-    const core::ExplainedBinding& bound = explanation.bound[i];
-    BindingFilter filter;
-    filter.service = explanation.service;
-    filter.client = bound.key.client.ToString();
-    filter.switch_name = bound.switch_name;
-    if (bound.key.src_port != 0) filter.src_port = bound.key.src_port;
-    if (bound.key.dst_port != 0) filter.dst_port = bound.key.dst_port;
-    filter.limit = 1;
-    Result<nlohmann::json> decisions = reader->Decisions(filter);
-    if (decisions.ok() && !decisions->empty()) out["bound"][i]["decision"] = std::move(decisions->front());
+    Result<nlohmann::json> decision = reader->DecisionFor(explanation.bound[i].key);
+    if (decision.ok() && !decision->is_null()) out["bound"][i]["decision"] = std::move(*decision);
   }
   return out;
 }
@@ -325,9 +312,7 @@ Result<std::vector<std::string>> ApiServer::Impl::SwitchNames() {
 
 std::optional<uint64_t> ApiServer::Impl::BindingsInDatabase(const std::string& switch_name) {
   if (!store->Flush(std::chrono::seconds(2)).ok()) return std::nullopt;
-  BindingFilter filter;
-  filter.switch_name = switch_name;
-  Result<uint64_t> count = reader->CountBindings(filter);
+  Result<uint64_t> count = reader->CountBindings(switch_name);
   return count.ok() ? std::optional<uint64_t>(*count) : std::nullopt;
 }
 
@@ -403,13 +388,14 @@ void ApiServer::Impl::AddRoutes() {
   Route("POST", "/v1/undrain", [this](const Request& r) { return Drain(r, false); });
   Route("POST", "/v1/check", [this](const Request&) { return Check(); });
   Route("POST", "/v1/sync", [this](const Request& r) { return Sync(r); });
-  http.set_error_handler([](const Request& request, httplib::Response& response) {
+  http.set_error_handler([](const httplib::Request& r, httplib::Response& response) {
     if (!response.body.empty()) return;  // a handler has answered
-    response.set_content(
-        api::ErrorJson(MakeError(Errc::kNotFound, "no such path: " + request.path.substr(0, 64)))
-                .dump(-1, ' ', false, Json::error_handler_t::replace) +
-            "\n",
-        "application/json");
+    const Error error =
+        response.status == 404
+            ? MakeError(Errc::kNotFound, "no such path: " + r.path.substr(0, 64))
+            : MakeError(Errc::kInvalid, "the request could not be read (a POST needs a length)");
+    response.set_content(api::ErrorJson(error).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n",
+                         "application/json");
   });
   http.set_payload_max_length(4096);
   http.set_read_timeout(10);

@@ -46,7 +46,8 @@ class BindingStore {
   // Never blocks on the disk. Any thread, but one at a time per row.
   virtual void Post(Record record) = 0;
   virtual void PostMany(std::vector<Record> records) = 0;
-  // Waits until all that was posted is on disk, or `timeout` passed (then kUnavailable).
+  // Waits until all that was posted is on disk, or `timeout` passed (then kUnavailable). kLimit: it is on
+  // disk but for records that were dropped since the last Flush.
   virtual Status Flush(std::chrono::milliseconds timeout) = 0;
   virtual StoreCounters Counters() const = 0;
 };

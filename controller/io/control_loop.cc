@@ -331,11 +331,17 @@ void ControlLoop::OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings)
 
 void ControlLoop::OnPorts(const std::string& switch_name,
                           const std::vector<std::pair<std::string, PortNo>>& ports) {
-  if (const SwitchEntry* entry = ByName(switch_name)) StepNow(core::PortsKnown{entry->id, ports});
+  SwitchEntry* entry = ByName(switch_name);
+  if (entry == nullptr) return;
+  entry->last_problem.clear();
+  StepNow(core::PortsKnown{entry->id, ports});
 }
 
 void ControlLoop::OnProblem(const std::string& switch_name, const std::string& what) {
-  DYN_WARN("DC-CT-005", "ovsdb", "problem", "switch={} problem={}", switch_name, what);
+  // The manager has logged it; while it tries again with the same result, one event is enough.
+  SwitchEntry* entry = ByName(switch_name);
+  if (entry != nullptr && entry->last_problem == what) return;
+  if (entry != nullptr) entry->last_problem = what;
   Note("ovsdb-problem", switch_name, what);
 }
 

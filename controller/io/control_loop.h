@@ -89,6 +89,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
     SwitchId id;
     DatapathId dpid;
     std::optional<openflow::SyncReport> last_sync;
+    std::string last_problem;  // of its database, as last noted
     std::vector<std::function<void(std::optional<openflow::SyncReport>)>> resyncs;
   };
 
