@@ -1,0 +1,128 @@
+#include "controller/io/store_json.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+
+namespace dyncast::store {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string_view LevelName(MetricLevel level) {
+  switch (level) {
+    case MetricLevel::kL0: return "L0";
+    case MetricLevel::kL1: return "L1";
+    case MetricLevel::kL2: return "L2";
+  }
+  return "?";
+}
+
+std::string_view SourceName(MetricSource source) {
+  switch (source) {
+    case MetricSource::kNominal: return "nominal";
+    case MetricSource::kMeasured: return "measured";
+    case MetricSource::kEstimated: return "estimated";
+    case MetricSource::kAggregated: return "aggregated";
+    case MetricSource::kDirect: return "direct";
+  }
+  return "?";
+}
+
+std::string_view StatisticName(MetricStatistic statistic) {
+  switch (statistic) {
+    case MetricStatistic::kInstant: return "instant";
+    case MetricStatistic::kMean: return "mean";
+    case MetricStatistic::kMin: return "min";
+    case MetricStatistic::kMax: return "max";
+    case MetricStatistic::kP50: return "p50";
+    case MetricStatistic::kP99: return "p99";
+    case MetricStatistic::kRate: return "rate";
+  }
+  return "?";
+}
+
+Json NumberOrNull(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
+Json SampleArray(const std::vector<MetricSample>& samples) {
+  Json out = Json::array();
+  for (const MetricSample& s : samples) {
+    out.push_back({{"name", s.name},
+                   {"value", NumberOrNull(s.value)},
+                   {"unit", s.unit},
+                   {"level", LevelName(s.level)},
+                   {"source", SourceName(s.source)},
+                   {"statistic", StatisticName(s.statistic)},
+                   {"window_ms", s.window.count()}});
+  }
+  return out;
+}
+
+// Text from outside may be no UTF-8: it is shown with the replacement character, never refused.
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+template <typename T>
+void AppendNumber(std::string* out, T value) {
+  std::array<char, 32> text{};
+  const auto [end, code] = std::to_chars(text.data(), text.data() + text.size(), value);
+  if (code == std::errc{}) out->append(text.data(), end);
+}
+
+}  // namespace
+
+void ScoresJson(const Decision& decision, std::string* out) {
+  out->clear();
+  out->push_back('[');
+  for (size_t i = 0; i < decision.kept && i < Decision::kKept; ++i) {
+    const CandidateScore& score = decision.scores[i];
+    out->append(i == 0 ? "[" : ",[");
+    AppendNumber(out, score.instance.value());
+    out->push_back(',');
+    if (std::isfinite(score.cost)) {
+      AppendNumber(out, score.cost);
+    } else {
+      out->append("null");
+    }
+    out->push_back(',');
+    AppendNumber(out, score.bindings);
+    out->push_back(']');
+  }
+  out->push_back(']');
+}
+
+std::string CandidatesJson(const DecisionContextRecord& record) {
+  Json out = Json::array();
+  for (const CandidateContext& c : record.candidates) {
+    out.push_back({{"instance_id", c.instance.value()},
+                   {"state", InstanceStateName(c.state)},
+                   {"load", NumberOrNull(c.load)},
+                   {"capacity", NumberOrNull(c.capacity)},
+                   {"request_rate_per_s", NumberOrNull(c.request_rate_per_s)},
+                   {"metrics_age_ms", c.metrics_age ? Json(c.metrics_age->count()) : Json(nullptr)},
+                   {"excluded", c.excluded.empty() ? Json(nullptr) : Json(c.excluded)},
+                   {"metrics", SampleArray(c.metrics)}});
+  }
+  return Dump(out);
+}
+
+std::string SamplesJson(const std::vector<MetricSample>& samples) { return Dump(SampleArray(samples)); }
+
+void AddressText(const IpAddress& address, std::string* out) {
+  if (!address.is_v4()) {
+    *out = address.ToString();
+    return;
+  }
+  out->clear();
+  const uint32_t v4 = address.v4();
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    AppendNumber(out, (v4 >> shift) & 0xffu);
+    if (shift != 0) out->push_back('.');
+  }
+}
+
+}  // namespace dyncast::store

@@ -1,0 +1,21 @@
+#include "schema/sql/migrations.h"
+
+#include <array>
+
+#include "schema/sql/migration_001.h"
+#include "schema/sql/migration_002.h"
+
+namespace dyncast::sql {
+namespace {
+
+constexpr std::array kMigrations = {
+    Migration{.version = 1, .name = "tables", .sql = kMigration001Tables},
+    Migration{.version = 2, .name = "views", .sql = kMigration002Views},
+};
+
+}  // namespace
+
+std::span<const Migration> Migrations() { return kMigrations; }
+int32_t KnownVersion() { return kMigrations.back().version; }
+
+}  // namespace dyncast::sql
