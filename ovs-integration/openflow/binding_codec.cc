@@ -1,0 +1,261 @@
+#include "ovs-integration/openflow/binding_codec.h"
+
+#include <algorithm>
+
+#include "ovs-integration/openflow/control.h"
+#include "ovs-integration/openflow/flow_image.h"
+#include "ovs-integration/pipeline/compile.h"
+#include "ovs-integration/pipeline/layout.h"
+
+namespace dyncast::openflow {
+namespace {
+
+// The client counts as four words (IPv4: the last one): a coarse IPv6 key stands in registers, not in one
+// piece.
+enum class Field : uint8_t {
+  kClient0,
+  kClient1,
+  kClient2,
+  kClient3,
+  kSrcPort,
+  kDstPort,
+  kService,
+  kAt,
+  kInstance,
+  kIdle,
+  kFin,
+};
+constexpr size_t kFieldCount = 11;
+constexpr size_t kMaxValue = 4;
+
+uint16_t Seconds16(std::chrono::seconds s) {
+  return static_cast<uint16_t>(std::clamp<int64_t>(s.count(), 0, 65535));
+}
+
+// The value of `field` in network order; returns its size, 0 for one that the shape leaves out.
+size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
+  const auto two = [&](uint16_t v) -> size_t {
+    Put16(value, v);
+    return 2;
+  };
+  switch (field) {
+    case Field::kClient0:
+    case Field::kClient1:
+    case Field::kClient2:
+    case Field::kClient3:
+      if (b.key.client.is_v4() && field != Field::kClient3) return 0;
+      std::memcpy(value, b.key.client.octets().data() + 4 * static_cast<size_t>(field), 4);
+      return 4;
+    case Field::kSrcPort: return b.key.src_port == 0 ? 0 : two(b.key.src_port);
+    case Field::kDstPort: return b.key.dst_port == 0 ? 0 : two(b.key.dst_port);
+    case Field::kService: return two(b.key.service.value());
+    case Field::kAt: return two(b.key.at.value());
+    case Field::kInstance: return two(b.instance.value());
+    case Field::kIdle: return two(Seconds16(b.idle_timeout));
+    case Field::kFin: return b.fin_timeout.count() == 0 ? 0 : two(Seconds16(b.fin_timeout));
+  }
+  return 0;
+}
+
+// Replaces the value of `field` by one that differs in every octet.
+void Invert(BindingFlow* b, Field field) {
+  const auto inverse = [](uint16_t v) { return static_cast<uint16_t>(~v); };
+  switch (field) {
+    case Field::kClient0:
+    case Field::kClient1:
+    case Field::kClient2:
+    case Field::kClient3: {
+      std::array<uint8_t, 16> octets = b->key.client.octets();
+      for (size_t i = 4 * static_cast<size_t>(field); i < 4 * static_cast<size_t>(field) + 4; ++i) {
+        octets[i] = static_cast<uint8_t>(~octets[i]);
+      }
+      b->key.client = IpAddress::V6(octets);
+      break;
+    }
+    case Field::kSrcPort: b->key.src_port = inverse(b->key.src_port); break;
+    case Field::kDstPort: b->key.dst_port = inverse(b->key.dst_port); break;
+    case Field::kService: b->key.service = ServiceId{inverse(b->key.service.value())}; break;
+    case Field::kAt: b->key.at = SwitchId{inverse(b->key.at.value())}; break;
+    case Field::kInstance: b->instance = InstanceId{inverse(b->instance.value())}; break;
+    case Field::kIdle: b->idle_timeout = std::chrono::seconds{inverse(Seconds16(b->idle_timeout))}; break;
+    case Field::kFin: b->fin_timeout = std::chrono::seconds{inverse(Seconds16(b->fin_timeout))}; break;
+  }
+}
+
+// Values whose octets stand out, in the shape of `like`.
+BindingFlow Sentinel(const BindingFlow& like) {
+  BindingFlow b;
+  b.key.proto = like.key.proto;
+  b.key.client = like.key.client.is_v4() ? IpAddress::V4(0x0b16212c)
+                                         : IpAddress::V6({0x24, 0x1e, 0x13, 0x3b, 0x4d, 0x59, 0x6a, 0x71,
+                                                          0x17, 0x9b, 0xa3, 0xb7, 0xc9, 0xd3, 0xe5, 0xf7});
+  b.key.src_port = like.key.src_port == 0 ? uint16_t{0} : uint16_t{0x1357};
+  b.key.dst_port = like.key.dst_port == 0 ? uint16_t{0} : uint16_t{0x579b};
+  b.key.service = ServiceId{0x2468};
+  b.key.at = SwitchId{0x3e91};
+  b.instance = InstanceId{0x5a3c};
+  b.idle_timeout = std::chrono::seconds{0x0777};
+  b.fin_timeout = std::chrono::seconds{like.fin_timeout.count() == 0 ? 0 : 0x0333};
+  return b;
+}
+
+size_t ProtoIndex(IpProto proto) {
+  switch (proto) {
+    case IpProto::kAny: return 0;
+    case IpProto::kIcmp: return 1;
+    case IpProto::kTcp: return 2;
+    case IpProto::kUdp: return 3;
+    case IpProto::kSctp: return 4;
+  }
+  return 5;
+}
+
+size_t ShapeIndex(const BindingFlow& b) {
+  return ProtoIndex(b.key.proto) * 16 + (b.key.client.is_v4() ? 8 : 0) + (b.key.src_port != 0 ? 4 : 0) +
+         (b.key.dst_port != 0 ? 2 : 0) + (b.fin_timeout.count() != 0 ? 1 : 0);
+}
+
+}  // namespace
+
+struct BindingEncoder::Template {
+  struct Place {
+    Field field;
+    uint8_t size;
+    uint16_t offset;
+  };
+  bool usable = false;
+  FlowImage image;
+  std::vector<Place> places;
+
+  void Patch(const BindingFlow& b, uint8_t* message) const {
+    uint8_t value[kMaxValue] = {};
+    size_t size = 0;
+    auto current = static_cast<Field>(0xff);
+    for (const Place& place : places) {
+      if (place.field != current) {
+        size = ValueOf(b, place.field, value);
+        current = place.field;
+      }
+      std::memcpy(message + place.offset, value, size);
+    }
+  }
+  [[nodiscard]] bool Locate(const BindingFlow& base, Field field);
+  void Build(const BindingFlow& like);
+};
+
+bool BindingEncoder::Template::Locate(const BindingFlow& base, Field field) {
+  uint8_t before[kMaxValue];
+  uint8_t after[kMaxValue];
+  const size_t size = ValueOf(base, field, before);
+  if (size == 0) return true;
+  BindingFlow changed = base;
+  Invert(&changed, field);
+  ValueOf(changed, field, after);
+  const Result<FlowImage> other = ImageFromText(pipeline::CompileBinding(changed));
+  if (!other || other->add.size() != image.add.size() || other->match_end != image.match_end) return false;
+  const Bytes& a = image.add;
+  const Bytes& b = other->add;
+  for (size_t i = 0; i < a.size();) {
+    if (i + size <= a.size() && std::memcmp(&a[i], before, size) == 0 &&
+        std::memcmp(&b[i], after, size) == 0) {
+      places.push_back({field, static_cast<uint8_t>(size), static_cast<uint16_t>(i)});
+      i += size;
+    } else if (a[i] != b[i]) {
+      return false;  // the value is there in another form than plain
+    } else {
+      ++i;
+    }
+  }
+  return true;
+}
+
+void BindingEncoder::Template::Build(const BindingFlow& like) {
+  const BindingFlow base = Sentinel(like);
+  Result<FlowImage> encoded = ImageFromText(pipeline::CompileBinding(base));
+  if (!encoded) return;
+  image = std::move(*encoded);
+  for (size_t i = 0; i < kFieldCount; ++i) {
+    if (!Locate(base, static_cast<Field>(i))) return;
+  }
+  // The proof: the flow that asked for the template, encoded both ways.
+  const Result<FlowImage> expected = ImageFromText(pipeline::CompileBinding(like));
+  if (!expected) return;
+  Bytes patched = image.add;
+  Patch(like, patched.data());
+  usable = patched == expected->add;
+}
+
+BindingEncoder::BindingEncoder() = default;
+BindingEncoder::~BindingEncoder() = default;
+
+const BindingEncoder::Template& BindingEncoder::TemplateFor(const BindingFlow& binding) {
+  std::unique_ptr<Template>& slot = templates_[ShapeIndex(binding)];
+  if (!slot) {
+    slot = std::make_unique<Template>();
+    slot->Build(binding);
+  }
+  return *slot;
+}
+
+BindingEncoder::Encoded BindingEncoder::Encode(const BindingFlow& binding) {
+  const Template& t = TemplateFor(binding);
+  if (t.usable) {
+    work_.assign(t.image.add.begin(), t.image.add.end());
+    t.Patch(binding, work_.data());
+    return {work_, t.image.match_end};
+  }
+  ++slow_;
+  Result<FlowImage> image = ImageFromText(pipeline::CompileBinding(binding));
+  if (!image) return {};
+  work_ = std::move(image->add);
+  return {work_, image->match_end};
+}
+
+BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key) {
+  BindingFlow flow;
+  flow.key = key;
+  flow.instance = InstanceId{1};
+  const Encoded add = Encode(flow);
+  if (add.message.empty()) return {};
+  const FlowImage image{.add = work_, .match_end = add.match_end};
+  work_ = image.MakeDelete();
+  // Of ours, only bindings.
+  Put64(work_.data() + 8, pipeline::kCookieOwner << 56 | static_cast<uint64_t>(pipeline::FlowKind::kBinding)
+                                                             << 48);
+  Put64(work_.data() + 16, 0xffff000000000000ull);
+  return {work_, work_.size()};
+}
+
+bool BindingEncoder::WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& binding) {
+  const Encoded e = Encode(binding);
+  if (e.message.empty()) return false;
+  uint8_t* p = out->Extend(e.message.size());
+  std::memcpy(p, e.message.data(), e.message.size());
+  Put32(p + 4, xid);
+  return true;
+}
+
+bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key) {
+  const Encoded e = EncodeDelete(key);
+  if (e.message.empty()) return false;
+  uint8_t* p = out->Extend(e.message.size());
+  std::memcpy(p, e.message.data(), e.message.size());
+  Put32(p + 4, xid);
+  return true;
+}
+
+bool BindingEncoder::WriteBundledAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
+                                     const BindingFlow& binding) {
+  const Encoded e = Encode(binding);
+  if (!e.message.empty()) WriteBundleAdd(out, xid, bundle_id, e.message);
+  return !e.message.empty();
+}
+
+bool BindingEncoder::WriteBundledDelete(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
+                                        const BindingKey& key) {
+  const Encoded e = EncodeDelete(key);
+  if (!e.message.empty()) WriteBundleAdd(out, xid, bundle_id, e.message);
+  return !e.message.empty();
+}
+
+}  // namespace dyncast::openflow

@@ -1,0 +1,192 @@
+// One OpenFlow 1.5 session with one switch, apart from its socket: messages come in one by one, octets to be
+// sent are collected, `now` is a parameter. Whoever owns the socket calls Run after each turn's input.
+//
+//   hello -> features -> dumping -> found -> syncing -> synced
+//                           ^________________|__________|   (resync: an unexpected error, or asked for)
+//
+// Nothing is changed on the switch before the first SetDesired of this session. What is then sent is only the
+// difference, and the next difference only after the last one was confirmed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "ovs-integration/openflow/binding_queue.h"
+#include "ovs-integration/openflow/control.h"
+#include "ovs-integration/openflow/flow_diff.h"
+#include "ovs-integration/openflow/own_removals.h"
+#include "ovs-integration/openflow/packet_out.h"
+#include "ovs-integration/openflow/switch_server.h"
+#include "ovs-integration/openflow/wire.h"
+#include "schema/base/result.h"
+
+namespace dyncast::openflow {
+
+inline constexpr uint32_t kMaxResyncs = 3;                // in a row
+inline constexpr std::chrono::seconds kResyncMemory{30};  // free of errors for so long: a new row
+inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
+inline constexpr size_t kMaxChecks = 16;                  // waiting
+
+enum class DumpKind : uint8_t { kFind, kCount, kCheck };
+// What a session reads from its switch.
+struct Dump {
+  DumpKind kind = DumpKind::kFind;
+  uint64_t request = 0;  // of kCheck
+  uint32_t flow_xid = 0;
+  uint32_t meter_xid = 0;
+  bool flows_done = false;
+  bool meters_done = false;
+  FoundFlows found;
+  std::vector<pipeline::Meter> meters;
+  MonoTime sent{};
+  // What changed behind the request: a flow that came (or came again), or one that went.
+  std::unordered_map<BindingKey, std::optional<BindingFlow>> changed;
+  std::vector<std::pair<ServiceId, InstanceId>> removed_of;
+};
+
+// A difference on its way.
+struct Sync {
+  uint32_t first_xid = 0;
+  uint32_t last_xid = 0;
+  std::vector<uint32_t> open_commits;
+  uint32_t barrier_xid = 0;  // 0: none
+  std::string error;
+  std::shared_ptr<const Desired> target;
+  SyncReport report;
+  MonoTime sent{};
+};
+
+class Session {
+ public:
+  enum class State : uint8_t { kHello, kFeatures, kDumping, kFound, kSyncing, kSynced, kClosed };
+
+  // Decides whether a switch is served, and where its traffic is counted.
+  class Host {
+   public:
+    virtual ~Host() = default;
+    // nullptr refuses; *why then says so. The counters outlive the session.
+    virtual SwitchCounters* OnIdentified(Session* session, DatapathId dpid, std::string* why) = 0;
+  };
+
+  // `listener` and `host` outlive the session. `peer` names the other end in logs.
+  Session(const ServerOptions& options, Listener* listener, Host* host, std::string peer, MonoTime now);
+
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // One whole message. Bad ones close the session or are counted; nothing else happens.
+  void OnMessage(ByteView message, Now now);
+  // Octets that are no message.
+  void OnBrokenFraming(size_t length);
+  // Timers, and everything that waits for its turn. Callbacks come from here and from OnMessage.
+  void Run(Now now);
+  MonoTime NextDeadline() const;
+
+  void SetDesired(std::shared_ptr<const Desired> desired);
+  void InstallBinding(const BindingFlow& flow, MonoTime now);
+  void RemoveBinding(const BindingKey& key, MonoTime now);
+  void RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now);
+  void ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet);
+  void SendPacket(PortNo port, ByteView packet);
+  void SendToNeighbor(uint32_t neighbor_v4, ByteView packet);
+  void CountBindings() { want_count_ = true; }
+  void Check(uint64_t request);
+  void Resync();
+
+  void Close(std::string reason);
+  bool closed() const { return state_ == State::kClosed; }
+  const std::string& close_reason() const { return close_reason_; }
+
+  State state() const { return state_; }
+  bool identified() const { return identified_; }
+  DatapathId dpid() const { return dpid_; }
+  const std::string& peer() const { return peer_; }
+  const std::string& last_error() const { return last_error_; }
+  const SwitchCounters& counters() const { return *counters_; }
+  OutBuffer& out() { return out_; }
+  size_t queued_bindings() const { return bindings_.queued(); }
+
+ private:
+  // session.cc: hello, features, echo, errors, packet-ins
+  void OnHello(ByteView message);
+  void OnFeatures(ByteView message, Now now);
+  void OnError(ByteView message, Now now);
+  void OnPacketIn(ByteView message);
+  void OnFlowRemoved(ByteView message, Now now);
+  void Malformed(const Error& error);
+  void Send(MsgType type, uint32_t xid);
+  SendContext Context(MonoTime now);
+  void Report(const std::vector<BindingQueue::Refused>& refused);
+  void OnBindingSent(const BindingKey& key, const BindingFlow* flow);
+  bool serving() const { return state_ >= State::kDumping && state_ != State::kClosed; }
+
+  // session_dump.cc
+  void StartDump(DumpKind kind, uint64_t request, MonoTime now);
+  void StartWaitingDump(MonoTime now);
+  void OnMultipart(ByteView message);
+  void FinishDump();
+  std::vector<FoundBinding> TakeBindings(Dump* dump) const;
+
+  // session_sync.cc
+  bool SyncDue() const;
+  void StartSync(MonoTime now);
+  void SendMeters(const Difference& difference, bool before_flows);
+  void SendFlows(const Difference& difference, Sync* sync);
+  // True if `xid` is of the sync in flight.
+  bool OnSyncReply(uint32_t xid, MonoTime now);
+  bool OnSyncError(uint32_t xid, const ErrorMessage& error, MonoTime now);
+  void FinishSync(MonoTime now);
+  void ResyncAfter(const std::string& error, MonoTime now);
+
+  const ServerOptions options_;
+  Listener* const listener_;
+  Host* const host_;
+  const std::string peer_;
+  OutBuffer out_;
+  SwitchCounters own_counters_;  // until the switch is identified
+  SwitchCounters* counters_ = &own_counters_;
+  State state_ = State::kHello;
+  std::string close_reason_;
+  std::string last_error_;
+  bool identified_ = false;
+  DatapathId dpid_;
+  uint32_t next_xid_ = kFirstXid;
+  MonoTime now_{};  // of the current call
+  MonoTime opened_{};
+  MonoTime last_heard_{};
+  std::optional<MonoTime> probed_;
+  MonoTime next_expiry_{};
+
+  bool found_once_ = false;   // OnFound was called in this session
+  bool synced_once_ = false;  // the first difference was sent: bindings may follow
+  bool want_find_ = false;
+  bool want_count_ = false;
+  std::deque<uint64_t> want_checks_;
+  std::optional<Dump> dump_;
+
+  std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
+  bool desired_changed_ = false;
+  Images installed_;  // what we believe the switch holds of static and egress flows
+  Meters installed_meters_;
+  std::optional<Sync> sync_;
+  uint32_t resyncs_in_row_ = 0;
+  MonoTime last_resync_{};
+
+  BindingQueue bindings_;
+  const std::function<void(const BindingKey&, const BindingFlow*)> on_sent_;
+  OwnRemovals own_removals_;
+  PacketOutEncoder packet_outs_;
+};
+
+std::string_view StateName(Session::State state);
+
+}  // namespace dyncast::openflow

@@ -1,0 +1,149 @@
+// What the emulated switch tells: statistics, flow-removed, packet-ins.
+#include "ovs-integration/pipeline/layout.h"
+#include "tests/support/fake_switch/fake_switch.h"
+
+namespace dyncast::test {
+
+using openflow::ByteView;
+using openflow::Get16;
+using openflow::Get32;
+using openflow::Get64;
+using openflow::MessageXid;
+using openflow::MsgType;
+using openflow::Put16;
+using openflow::Put32;
+using openflow::Put64;
+
+namespace {
+
+constexpr size_t kReplyLimit = 60000;
+constexpr size_t kStatsSize = 40;  // ofp_stats: duration, packets, bytes, padded
+
+void PutStats(uint8_t* p, const FakeFlow& flow) {
+  Put16(p + 2, kStatsSize);
+  Put32(p + 4, 0x80020008);  // OXS_OF_DURATION
+  Put32(p + 8, 1);
+  Put32(p + 16, 0x80020808);  // OXS_OF_PACKET_COUNT
+  Put64(p + 20, flow.packets);
+  Put32(p + 28, 0x80020a08);  // OXS_OF_BYTE_COUNT
+  Put64(p + 32, flow.bytes);
+}
+
+size_t StatsEntrySize(const FakeFlow& f) { return 24 + f.match.size() + kStatsSize + f.instructions.size(); }
+
+void PutStatsEntry(uint8_t* p, const FakeFlow& f) {
+  Put16(p, static_cast<uint16_t>(StatsEntrySize(f)));
+  p[4] = f.table;
+  Put16(p + 6, f.priority);
+  Put16(p + 8, f.idle_timeout_s);
+  Put16(p + 10, f.hard_timeout_s);
+  Put16(p + 12, f.flags);
+  Put64(p + 16, f.cookie);
+  std::memcpy(p + 24, f.match.data(), f.match.size());
+  PutStats(p + 24 + f.match.size(), f);
+  if (!f.instructions.empty()) {
+    std::memcpy(p + 24 + f.match.size() + kStatsSize, f.instructions.data(), f.instructions.size());
+  }
+}
+
+}  // namespace
+
+void FakeSwitch::HandleMultipart(ByteView message) {
+  const uint16_t type = Get16(message.data() + 8);
+  if (type == 1) return SendFlowStats(message);
+  if (type == 10 && options_.has_meters) return SendMeterConfigs(MessageXid(message));
+  SendError(message, 1, 2);  // bad request: bad multipart type
+}
+
+void FakeSwitch::SendFlowStats(ByteView request) {
+  const uint8_t table = request[16];
+  const uint64_t cookie = Get64(request.data() + 32);
+  const uint64_t mask = Get64(request.data() + 40);
+  std::vector<const FakeFlow*> chosen;
+  for (const auto& [key, flow] : flows_) {
+    const bool meant = (table == 0xff || table == flow.table) && (flow.cookie & mask) == (cookie & mask);
+    if (meant) chosen.push_back(&flow);
+  }
+  size_t next = 0;
+  do {
+    size_t size = 16;
+    const size_t first = next;
+    while (next < chosen.size() && size + StatsEntrySize(*chosen[next]) <= kReplyLimit) {
+      size += StatsEntrySize(*chosen[next++]);
+    }
+    uint8_t* p = out_.Message(MsgType::kMultipartReply, MessageXid(request), size);
+    Put16(p + 8, 1);
+    Put16(p + 10, next < chosen.size() ? 1 : 0);
+    p += 16;
+    for (size_t i = first; i < next; ++i) {
+      PutStatsEntry(p, *chosen[i]);
+      p += StatsEntrySize(*chosen[i]);
+    }
+  } while (next < chosen.size());
+}
+
+void FakeSwitch::SendMeterConfigs(uint32_t xid) {
+  size_t size = 16;
+  for (const auto& [id, body] : meters_) size += 8 + body.size() - 2;
+  uint8_t* p = out_.Message(MsgType::kMultipartReply, xid, size);
+  Put16(p + 8, 10);
+  p += 16;
+  for (const auto& [id, body] : meters_) {
+    Put16(p, static_cast<uint16_t>(8 + body.size() - 2));
+    std::memcpy(p + 2, body.data(), 2);
+    Put32(p + 4, id);
+    std::memcpy(p + 8, body.data() + 2, body.size() - 2);
+    p += 8 + body.size() - 2;
+  }
+}
+
+void FakeSwitch::SendFlowRemoved(const FakeFlow& flow, uint8_t reason) {
+  uint8_t* p = out_.Message(MsgType::kFlowRemoved, 0, 24 + flow.match.size() + kStatsSize);
+  p[8] = flow.table;
+  p[9] = reason;
+  Put16(p + 10, flow.priority);
+  Put16(p + 12, flow.idle_timeout_s);
+  Put16(p + 14, flow.hard_timeout_s);
+  Put64(p + 16, flow.cookie);
+  std::memcpy(p + 24, flow.match.data(), flow.match.size());
+  PutStats(p + 24 + flow.match.size(), flow);
+}
+
+bool FakeSwitch::Expire(const std::string& key, uint8_t reason) {
+  const auto it = flows_.find(key);
+  if (it == flows_.end()) return false;
+  if ((it->second.flags & 1) != 0) SendFlowRemoved(it->second, reason);
+  flows_.erase(it);
+  return true;
+}
+
+void FakeSwitch::SendPunt(uint8_t reason, uint16_t service, uint32_t in_port, uint32_t reg5,
+                          ByteView packet) {
+  const auto padded = [](size_t size) { return (size + 7) / 8 * 8; };
+  const size_t packet_prop = padded(4 + packet.size());
+  const size_t metadata = reg5 == 0 ? 8 : 28;
+  const size_t metadata_prop = padded(4 + metadata);
+  uint8_t* p = out_.Message(MsgType::kExperimenter, 0, 16 + packet_prop + metadata_prop + 8);
+  Put32(p + 8, openflow::kNiciraVendor);
+  Put32(p + 12, 30);  // NXT_PACKET_IN2
+  p += 16;
+  Put16(p + 2, static_cast<uint16_t>(4 + packet.size()));  // NXPINT_PACKET
+  if (!packet.empty()) std::memcpy(p + 4, packet.data(), packet.size());
+  p += packet_prop;
+  Put16(p, 6);  // NXPINT_METADATA
+  Put16(p + 2, static_cast<uint16_t>(4 + metadata));
+  Put32(p + 4, 0x80000004);  // in_port
+  Put32(p + 8, in_port);
+  if (reg5 != 0) {
+    Put32(p + 12, 0x80010510);  // xreg2, masked to its low half
+    Put32(p + 20, reg5);
+    Put32(p + 28, UINT32_MAX);
+  }
+  p += metadata_prop;
+  Put16(p, 7);  // NXPINT_USERDATA
+  Put16(p + 2, 7);
+  p[4] = reason;
+  Put16(p + 5, service);
+}
+
+}  // namespace dyncast::test

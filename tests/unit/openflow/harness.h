@@ -1,0 +1,189 @@
+// A session and an emulated switch joined in memory: no socket, no clock.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ovs-integration/openflow/flow_diff.h"
+#include "ovs-integration/openflow/session.h"
+#include "tests/support/fake_switch/fake_switch.h"
+
+namespace dyncast::test {
+
+inline constexpr DatapathId kDpid{0x2a};
+
+struct HeldPunt {
+  openflow::Punt punt;
+  std::vector<uint8_t> packet;
+};
+
+// Writes down what a session reports.
+class Recorder : public openflow::Listener {
+ public:
+  void OnFound(DatapathId, std::vector<FoundBinding> bindings) override {
+    found.push_back(std::move(bindings));
+    if (on_found) on_found();
+  }
+  void OnSynced(DatapathId, const openflow::SyncReport& report) override { synced.push_back(report); }
+  void OnLost(DatapathId, const std::string& reason) override { lost.push_back(reason); }
+  void OnPunt(DatapathId, const openflow::Punt& punt) override {
+    punts.push_back({punt, {punt.packet.begin(), punt.packet.end()}});
+    if (on_punt) on_punt(punt);
+  }
+  void OnBindingEnded(DatapathId, const FoundBinding& binding, EndReason reason) override {
+    ended.emplace_back(binding, reason);
+  }
+  void OnBindingRefused(DatapathId, const BindingKey& key, const std::string& error) override {
+    refused.emplace_back(key, error);
+  }
+  void OnCounted(DatapathId, std::vector<FoundBinding> bindings) override {
+    ++counts;
+    counted.insert(counted.end(), bindings.begin(), bindings.end());
+  }
+  void OnChecked(DatapathId, uint64_t request, const openflow::SyncReport& report,
+                 std::vector<FoundBinding> bindings) override {
+    checked.push_back({request, report, std::move(bindings)});
+  }
+
+  struct Checked {
+    uint64_t request = 0;
+    openflow::SyncReport report;
+    std::vector<FoundBinding> bindings;
+  };
+  std::function<void()> on_found;
+  std::function<void(const openflow::Punt&)> on_punt;
+  std::vector<std::vector<FoundBinding>> found;
+  std::vector<openflow::SyncReport> synced;
+  std::vector<std::string> lost;
+  std::vector<HeldPunt> punts;
+  std::vector<std::pair<FoundBinding, EndReason>> ended;
+  std::vector<std::pair<BindingKey, std::string>> refused;
+  size_t counts = 0;
+  std::vector<FoundBinding> counted;
+  std::vector<Checked> checked;
+};
+
+class Joined : public openflow::Session::Host {
+ public:
+  explicit Joined(FakeSwitchOptions fake_options = {}, openflow::ServerOptions server_options = {})
+      : options(server_options), fake([&] {
+          fake_options.dpid = kDpid.value();
+          return fake_options;
+        }()) {
+    Reconnect();
+  }
+
+  openflow::SwitchCounters* OnIdentified(openflow::Session*, DatapathId dpid, std::string* why) override {
+    if (dpid == expected) return &counters;
+    *why = "not expected";
+    return nullptr;
+  }
+
+  void Reconnect() {
+    session = std::make_unique<openflow::Session>(options, &recorder, this, "test", now.mono);
+    fake.Greet();
+  }
+  // Carries messages to and fro until both are quiet. Time stands still.
+  void Pump() {
+    bool moved = true;
+    while (moved) {
+      moved = Carry(&session->out(), [&](openflow::ByteView m) { fake.Receive(m); });
+      if (fake.gone()) session->Close("the switch went away");
+      moved |= Carry(&fake.output(), [&](openflow::ByteView m) { session->OnMessage(m, now); });
+      session->Run(now);
+      moved |= !session->out().empty() && !session->closed();
+    }
+  }
+  void Advance(Micros by) {
+    now.mono += by;
+    session->Run(now);
+    Pump();
+  }
+  // The usual start: connected, found, `desired` synced.
+  void Start(const pipeline::Compiled& desired) {
+    Pump();
+    Want(desired);
+    Pump();
+  }
+  void Want(const pipeline::Compiled& desired) {
+    auto compiled = cache.Compile(desired);
+    Must(compiled);
+    session->SetDesired(std::move(*compiled));
+  }
+  openflow::Session::State state() const { return session->state(); }
+
+  template <typename T>
+  static void Must(const Result<T>& r) {
+    if (!r) throw std::runtime_error(r.error().ToString());
+  }
+
+  openflow::ServerOptions options;
+  Recorder recorder;
+  openflow::SwitchCounters counters;
+  DatapathId expected = kDpid;
+  FakeSwitch fake;
+  std::unique_ptr<openflow::Session> session;
+  openflow::ImageCache cache;
+  Now now{MonoTime{Micros{1000000000}}, {}};
+
+ private:
+  template <typename F>
+  static bool Carry(openflow::OutBuffer* from, F&& to) {
+    const std::vector<uint8_t> bytes(from->pending().begin(), from->pending().end());
+    if (bytes.empty()) return false;
+    from->Consume(bytes.size());
+    openflow::ByteView rest(bytes);
+    size_t size = 0;
+    while (openflow::CutMessage(rest, &size) == openflow::CutState::kMessage) {
+      to(rest.first(size));
+      rest = rest.subspan(size);
+    }
+    return true;
+  }
+};
+
+// A plan of `egress` egress flows, an entry flow and the two meters.
+inline pipeline::Compiled SmallPlan(int egress = 3) {
+  const auto cookie = [](pipeline::FlowKind kind, uint16_t instance) {
+    return pipeline::EncodeCookie(
+        {.kind = kind, .service = ServiceId{5}, .instance = InstanceId{instance}, .at = SwitchId{1}});
+  };
+  pipeline::Compiled plan;
+  plan.meters = {{.id = pipeline::kDemandMeter, .packets_per_s = 20000, .burst_packets = 2000},
+                 {.id = pipeline::kOtherMeter, .packets_per_s = 200, .burst_packets = 20}};
+  plan.flows.push_back({.table = 0,
+                        .priority = 10,
+                        .cookie = cookie(pipeline::FlowKind::kStatic, 0),
+                        .match = "tcp,in_port=1,nw_dst=192.0.2.1,tp_dst=80",
+                        .actions = "set_field:0x5->reg1,resubmit(,20),resubmit(,30)"});
+  plan.flows.push_back({.table = 30,
+                        .priority = 0,
+                        .cookie = cookie(pipeline::FlowKind::kStatic, 0),
+                        .match = "reg0=0",
+                        .actions = "meter:1,controller(userdata=01.00.05)"});
+  for (int i = 1; i <= egress; ++i) {
+    plan.flows.push_back(
+        {.table = 40,
+         .priority = 10,
+         .cookie = cookie(pipeline::FlowKind::kEgress, static_cast<uint16_t>(i)),
+         .match = "ip,reg0=" + std::to_string(i),
+         .actions = "set_field:10.9.0." + std::to_string(i % 200 + 1) + "->ip_dst,resubmit(,60)"});
+  }
+  return plan;
+}
+
+inline BindingFlow MakeBinding(uint32_t client, uint16_t instance = 7, uint16_t src_port = 1234) {
+  return {.key = {.client = IpAddress::V4(0x0a000000u + client),
+                  .src_port = src_port,
+                  .dst_port = 80,
+                  .service = ServiceId{5},
+                  .at = SwitchId{1},
+                  .proto = IpProto::kTcp},
+          .instance = InstanceId{instance}};
+}
+
+}  // namespace dyncast::test

@@ -1,0 +1,241 @@
+// Bindings on their way to the switch, and their ends.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/openflow/harness.h"
+
+namespace dyncast::test {
+namespace {
+
+using openflow::MsgType;
+using State = openflow::Session::State;
+
+class Bindings : public ::testing::Test {
+ protected:
+  void Begin(FakeSwitchOptions fake = {}, openflow::ServerOptions options = {}) {
+    j = std::make_unique<Joined>(fake, options);
+    j->Start(SmallPlan());
+    ASSERT_EQ(j->state(), State::kSynced);
+    j->fake.ResetCounts();
+  }
+  void Install(const BindingFlow& b) { j->session->InstallBinding(b, j->now.mono); }
+  std::unique_ptr<Joined> j;
+};
+
+TEST_F(Bindings, LeaveTogetherAfterTheTick) {
+  Begin();
+  for (uint32_t i = 0; i < 5; ++i) Install(MakeBinding(i));
+  j->Pump();
+  EXPECT_EQ(j->fake.received_total(), 0u);
+  EXPECT_EQ(j->session->NextDeadline(), j->now.mono + Micros{1000});
+  j->Advance(Micros{1000});
+  EXPECT_EQ(j->fake.received(MsgType::kBundleControl), 2u);
+  EXPECT_EQ(j->fake.received(MsgType::kBundleAdd), 5u);
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 5u);
+}
+
+TEST_F(Bindings, LeaveAtOnceWhenABundleIsFullAndAtMostEightAreInFlight) {
+  Begin({}, {.bundle_max_flows = 4});
+  j->fake.BeSilent(MsgType::kBundleControl);
+  for (uint32_t i = 0; i < 50; ++i) Install(MakeBinding(i));
+  j->Pump();
+  EXPECT_EQ(j->fake.bundles_committed(), 8u);
+  EXPECT_EQ(j->session->queued_bindings(), 50u - 32u);
+  EXPECT_GT(j->session->NextDeadline(), j->now.mono);
+}
+
+TEST_F(Bindings, LaterOnesForTheSameKeyWin) {
+  Begin();
+  Install(MakeBinding(1, 7));
+  Install(MakeBinding(2, 7));
+  Install(MakeBinding(1, 8));
+  j->session->RemoveBinding(MakeBinding(2).key, j->now.mono);
+  j->Advance(Micros{1000});
+  EXPECT_EQ(j->fake.received(MsgType::kBundleAdd), 2u);
+  const auto flows = j->fake.FlowsOf(20);
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(pipeline::DecodeCookie(flows[0].cookie)->instance, InstanceId{8});
+}
+
+TEST_F(Bindings, ARefusedFlowIsReportedAndTheOthersStand) {
+  Begin();
+  for (uint32_t i = 0; i < 6; ++i) Install(MakeBinding(i));
+  j->fake.RefuseFlow(3);
+  j->Advance(Micros{1000});
+  ASSERT_EQ(j->recorder.refused.size(), 1u);
+  EXPECT_EQ(j->recorder.refused[0].first, MakeBinding(2).key);
+  EXPECT_EQ(j->recorder.refused[0].second, "OFPFMFC_TABLE_FULL");
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 5u);
+  EXPECT_EQ(j->state(), State::kSynced);
+  EXPECT_EQ(j->counters.resyncs, 0u);
+}
+
+TEST_F(Bindings, AFullTableTakesWhatItCanAndRefusesEachOther) {
+  Begin({.flow_limit = 5 + 10});
+  for (uint32_t i = 0; i < 30; ++i) Install(MakeBinding(i));
+  j->Advance(Micros{1000});
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 10u);
+  EXPECT_EQ(j->recorder.refused.size(), 20u);
+  EXPECT_EQ(j->state(), State::kSynced);
+}
+
+TEST_F(Bindings, ARetryDoesNotBringBackWhatWasRemovedSince) {
+  Begin();
+  Install(MakeBinding(1));
+  Install(MakeBinding(2));
+  Install(MakeBinding(3));
+  j->now.mono += Micros{1000};
+  j->session->Run(j->now);  // the bundle is on its way
+  j->fake.RefuseFlow(1);
+  j->session->RemoveBinding(MakeBinding(2).key, j->now.mono);
+  j->session->RemoveBindingsOf(ServiceId{5}, InstanceId{9}, j->now.mono);
+  j->Advance(Micros{1000});
+  ASSERT_EQ(j->recorder.refused.size(), 1u);
+  const auto flows = j->fake.FlowsOf(20);
+  EXPECT_EQ(flows.size(), 1u);
+}
+
+TEST_F(Bindings, AllOfAnInstanceGoByOneMessageAndSilently) {
+  Begin();
+  for (uint32_t i = 0; i < 100; ++i) Install(MakeBinding(i, 7));
+  Install(MakeBinding(200, 8));
+  j->Advance(Micros{1000});
+  Install(MakeBinding(300, 7));  // queued: must not be sent after the deletion
+  j->fake.ResetCounts();
+  j->session->RemoveBindingsOf(ServiceId{5}, InstanceId{7}, j->now.mono);
+  j->Advance(Micros{2000});
+  EXPECT_EQ(j->fake.received(MsgType::kFlowMod), 1u);
+  EXPECT_EQ(j->fake.received(MsgType::kBundleAdd), 1u);  // the removal of the queued one's key
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 1u);
+  EXPECT_EQ(j->counters.flow_removed_received, 100u);
+  EXPECT_TRUE(j->recorder.ended.empty());
+}
+
+TEST_F(Bindings, EndsAreToldApart) {
+  Begin();
+  for (uint32_t i = 0; i < 3; ++i) Install(MakeBinding(i));
+  j->Advance(Micros{1000});
+  j->now.mono += std::chrono::seconds(2);  // the emulated flows are one second old
+  std::vector<std::string> keys;
+  for (const auto& [key, flow] : j->fake.flows()) {
+    if (flow.table == 20) keys.push_back(key);
+  }
+  ASSERT_TRUE(j->fake.Expire(keys[0], 0));
+  ASSERT_TRUE(j->fake.Expire(keys[1], 2));
+  j->Pump();
+  j->session->RemoveBinding(MakeBinding(2).key, j->now.mono);
+  j->Advance(Micros{1000});
+  ASSERT_EQ(j->recorder.ended.size(), 2u);
+  EXPECT_EQ(j->recorder.ended[0].first.key, MakeBinding(0).key);
+  EXPECT_EQ(j->recorder.ended[0].first.instance, InstanceId{7});
+  EXPECT_EQ(j->recorder.ended[0].first.idle_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(j->recorder.ended[0].second, EndReason::kIdle);
+  EXPECT_EQ(j->recorder.ended[1].second, EndReason::kFlowLost);
+  EXPECT_EQ(j->counters.flow_removed_received, 3u);
+}
+
+TEST_F(Bindings, AFlowDeletedByOthersAfterOurOwnRemovalIsStillALoss) {
+  Begin();
+  Install(MakeBinding(1));
+  j->Advance(Micros{1000});
+  j->session->RemoveBinding(MakeBinding(1).key, j->now.mono);
+  j->Advance(Micros{1000});
+  j->now.mono += std::chrono::seconds(3);
+  Install(MakeBinding(1));
+  j->Advance(Micros{1000});
+  j->now.mono += std::chrono::seconds(1);
+  ASSERT_EQ(j->fake.FlowsOf(20).size(), 1u);
+  const auto flow = j->fake.FlowsOf(20)[0];
+  ASSERT_TRUE(j->fake.Expire(FakeFlowKey(20, flow.priority, flow.match), 2));
+  j->Pump();
+  ASSERT_EQ(j->recorder.ended.size(), 1u);
+  EXPECT_EQ(j->recorder.ended[0].second, EndReason::kFlowLost);
+}
+
+TEST_F(Bindings, TheEndOfAFormerFlowOfAKeyInFlightIsNoEnd) {
+  Begin();
+  Install(MakeBinding(1));
+  j->Advance(Micros{1000});
+  const auto flow = j->fake.FlowsOf(20)[0];
+  Install(MakeBinding(1));
+  ASSERT_TRUE(j->fake.Expire(FakeFlowKey(20, flow.priority, flow.match), 0));
+  j->Advance(Micros{1000});
+  EXPECT_TRUE(j->recorder.ended.empty());
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 1u);
+}
+
+TEST_F(Bindings, AreFoundAgainByTheNextSession) {
+  Begin();
+  Install(MakeBinding(1, 7));
+  Install(MakeBinding(2, 8));
+  j->Advance(Micros{1000});
+  for (auto& [key, flow] : j->fake.flows()) flow.packets = 11;
+  j->Reconnect();
+  j->Start(SmallPlan());
+  ASSERT_EQ(j->recorder.found.size(), 2u);
+  auto found = j->recorder.found[1];
+  ASSERT_EQ(found.size(), 2u);
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+  EXPECT_EQ(found[0].key, MakeBinding(1).key);
+  EXPECT_EQ(found[0].instance, InstanceId{7});
+  EXPECT_EQ(found[0].packets, 11u);
+  EXPECT_EQ(found[0].idle_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(found[1].instance, InstanceId{8});
+  EXPECT_EQ(j->recorder.synced.back().kept, 5u);  // bindings are not part of the static flows
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 2u);
+}
+
+TEST_F(Bindings, WhatChangesDuringAResyncIsInItsResult) {
+  Begin();
+  Install(MakeBinding(1));
+  Install(MakeBinding(2));
+  j->Advance(Micros{1000});
+  j->session->Resync();
+  j->session->Run(j->now);  // the request is out, its answer not yet in
+  ASSERT_EQ(j->state(), State::kDumping);
+  Install(MakeBinding(3));
+  j->session->RemoveBinding(MakeBinding(2).key, j->now.mono);
+  j->now.mono += Micros{1000};
+  j->session->Run(j->now);
+  j->Pump();
+  ASSERT_EQ(j->recorder.found.size(), 2u);
+  std::vector<BindingKey> keys;
+  for (const auto& b : j->recorder.found[1]) keys.push_back(b.key);
+  std::sort(keys.begin(), keys.end());
+  EXPECT_EQ(keys, (std::vector<BindingKey>{MakeBinding(1).key, MakeBinding(3).key}));
+}
+
+TEST_F(Bindings, AreCountedInSeveralReplies) {
+  Begin();
+  for (uint32_t i = 0; i < 1000; ++i) Install(MakeBinding(i));
+  j->Advance(Micros{1000});
+  j->session->CountBindings();
+  j->session->CountBindings();
+  j->Pump();
+  EXPECT_EQ(j->recorder.counted.size(), 1000u);
+  EXPECT_GT(j->recorder.counts, 1u);
+}
+
+TEST_F(Bindings, BeforeTheSwitchIsKnownAreNotSent) {
+  Joined k;
+  k.session->InstallBinding(MakeBinding(1), k.now.mono);
+  k.Start(SmallPlan());
+  k.Advance(Micros{5000});
+  EXPECT_TRUE(k.fake.FlowsOf(20).empty());
+}
+
+TEST_F(Bindings, AskedForWhenFoundFollowTheStaticFlows) {
+  Joined k;
+  k.recorder.on_found = [&] { k.session->InstallBinding(MakeBinding(1), k.now.mono); };
+  k.Pump();
+  k.Advance(Micros{5000});
+  EXPECT_TRUE(k.fake.flows().empty());
+  k.Want(SmallPlan());
+  k.Pump();
+  EXPECT_EQ(k.fake.FlowsOf(20).size(), 1u);
+  EXPECT_EQ(k.state(), State::kSynced);
+}
+
+}  // namespace
+}  // namespace dyncast::test

@@ -1,0 +1,167 @@
+// Who may speak, and what happens to those who break the protocol.
+#include <gtest/gtest.h>
+
+#include "tests/unit/openflow/harness.h"
+
+namespace dyncast::test {
+namespace {
+
+using openflow::MsgType;
+using openflow::OutBuffer;
+using openflow::Session;
+using State = openflow::Session::State;
+
+TEST(Handshake, GoesThroughItsStatesAndChangesNothingBeforeTheDesired) {
+  Joined j;
+  EXPECT_EQ(j.state(), State::kHello);
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kFound);
+  EXPECT_EQ(j.recorder.found.size(), 1u);
+  EXPECT_EQ(j.fake.received(MsgType::kFlowMod), 0u);
+  EXPECT_EQ(j.fake.received(MsgType::kBundleControl), 0u);
+  EXPECT_EQ(j.counters.connects, 1u);
+  j.Want(SmallPlan());
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kSynced);
+}
+
+TEST(Handshake, RefusesAnotherVersionAndSaysSo) {
+  Joined j({.version = 0x04});
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kClosed);
+  EXPECT_NE(j.session->close_reason().find("test offers OpenFlow 1.3; 1.5 is needed"), std::string::npos)
+      << j.session->close_reason();
+  EXPECT_EQ(j.fake.error_received(), (std::pair<uint16_t, uint16_t>(0, 0)));  // hello failed, incompatible
+}
+
+TEST(Handshake, RefusesAnUnexpectedSwitch) {
+  Joined j;
+  j.expected = DatapathId{99};
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kClosed);
+  EXPECT_TRUE(j.recorder.found.empty());
+}
+
+TEST(Handshake, ClosesWhenTheFirstMessageIsNoHello) {
+  Joined j;
+  OutBuffer out;
+  out.Message(MsgType::kEchoRequest, 1, 8);
+  j.session->OnMessage(out.pending(), j.now);
+  EXPECT_EQ(j.state(), State::kClosed);
+}
+
+TEST(Handshake, ClosesOnAnotherVersionLater) {
+  Joined j;
+  j.Start(SmallPlan());
+  OutBuffer out;
+  out.Message(MsgType::kEchoRequest, 1, 8)[0] = 0x04;
+  j.session->OnMessage(out.pending(), j.now);
+  EXPECT_EQ(j.state(), State::kClosed);
+  EXPECT_EQ(j.counters.malformed_received, 1u);
+}
+
+TEST(Handshake, ClosesOnBrokenFramingAndFeatures) {
+  Joined j;
+  j.session->OnBrokenFraming(7);
+  EXPECT_EQ(j.state(), State::kClosed);
+  Joined k;
+  k.fake.BeSilent(MsgType::kFeaturesRequest);
+  k.Pump();
+  OutBuffer out;
+  out.Message(MsgType::kFeaturesReply, 2, 16);
+  k.session->OnMessage(out.pending(), k.now);
+  EXPECT_EQ(k.state(), State::kClosed);
+}
+
+TEST(Handshake, RefusesAuxiliaryConnections) {
+  Joined j;
+  j.fake.BeSilent(MsgType::kFeaturesRequest);
+  j.Pump();
+  OutBuffer out;
+  uint8_t* p = out.Message(MsgType::kFeaturesReply, 2, 32);
+  openflow::Put64(p + 8, kDpid.value());
+  p[21] = 1;
+  j.session->OnMessage(out.pending(), j.now);
+  EXPECT_EQ(j.state(), State::kClosed);
+}
+
+TEST(Handshake, GivesUpOnASilentPeer) {
+  Joined j;
+  j.fake.BeSilent(std::nullopt);
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kFeatures);
+  j.Advance(std::chrono::seconds(9));
+  EXPECT_EQ(j.state(), State::kFeatures);
+  EXPECT_LE(j.session->NextDeadline(), j.now.mono + std::chrono::seconds(1));
+  j.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(j.state(), State::kClosed);
+}
+
+TEST(Probes, AnswersEchoesAndSendsItsOwn) {
+  Joined j;
+  j.Start(SmallPlan());
+  OutBuffer out;
+  std::memcpy(out.Message(MsgType::kEchoRequest, 77, 12) + 8, "abcd", 4);
+  j.session->OnMessage(out.pending(), j.now);
+  const openflow::ByteView answer = j.session->out().pending();
+  ASSERT_EQ(answer.size(), 12u);
+  EXPECT_EQ(openflow::MessageType(answer), MsgType::kEchoReply);
+  EXPECT_EQ(openflow::MessageXid(answer), 77u);
+  EXPECT_EQ(std::memcmp(answer.data() + 8, "abcd", 4), 0);
+  j.Pump();
+
+  j.Advance(std::chrono::seconds(6));
+  EXPECT_EQ(j.fake.received(MsgType::kEchoRequest), 1u);
+  j.Advance(std::chrono::seconds(6));
+  EXPECT_EQ(j.state(), State::kSynced);
+  j.fake.BeSilent(MsgType::kEchoRequest);
+  j.Advance(std::chrono::seconds(6));
+  EXPECT_EQ(j.state(), State::kSynced);
+  j.Advance(std::chrono::seconds(6));
+  EXPECT_EQ(j.state(), State::kClosed);
+}
+
+TEST(Probes, ADumpOrBundleWithoutAnswerEndsTheSession) {
+  Joined j;
+  j.fake.BeSilent(MsgType::kMultipartRequest);
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kDumping);
+  for (int i = 0; i < 16; ++i) j.Advance(std::chrono::seconds(4));
+  EXPECT_EQ(j.state(), State::kClosed);
+  EXPECT_NE(j.session->close_reason().find("dump"), std::string::npos) << j.session->close_reason();
+
+  Joined k;
+  k.Pump();
+  k.fake.BeSilent(MsgType::kBundleControl);
+  k.Want(SmallPlan());
+  k.Pump();
+  EXPECT_EQ(k.state(), State::kSyncing);
+  for (int i = 0; i < 16; ++i) k.Advance(std::chrono::seconds(4));
+  EXPECT_EQ(k.state(), State::kClosed);
+}
+
+TEST(Punts, AreReadAndStrangersCounted) {
+  Joined j;
+  j.Start(SmallPlan());
+  const std::vector<uint8_t> packet(61, 0xab);
+  j.fake.SendPunt(1, 5, 3, 0, packet);
+  j.fake.SendPunt(2, 5, 0xfffffffe, 0x0a000001, packet);
+  j.fake.SendPunt(3, 0, 3, 0x0a000002, packet);
+  j.fake.SendPunt(9, 5, 3, 0, packet);  // no such reason
+  j.fake.SendPunt(1, 0, 3, 0, packet);  // a demand without a service
+  j.Pump();
+  ASSERT_EQ(j.recorder.punts.size(), 3u);
+  EXPECT_EQ(j.recorder.punts[0].punt.reason, pipeline::PuntReason::kDemand);
+  EXPECT_EQ(j.recorder.punts[0].punt.service, ServiceId{5});
+  EXPECT_EQ(j.recorder.punts[0].punt.in_port, PortNo{3});
+  EXPECT_EQ(j.recorder.punts[0].packet, packet);
+  EXPECT_EQ(j.recorder.punts[1].punt.reason, pipeline::PuntReason::kEgressGone);
+  EXPECT_EQ(j.recorder.punts[1].punt.in_port, PortNo{0xfffffffe});
+  EXPECT_EQ(j.recorder.punts[2].punt.reg5, 0x0a000002u);
+  EXPECT_EQ(j.counters.punts_received, 5u);
+  EXPECT_EQ(j.counters.malformed_received, 2u);
+  EXPECT_EQ(j.state(), State::kSynced);
+}
+
+}  // namespace
+}  // namespace dyncast::test
