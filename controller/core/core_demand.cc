@@ -137,7 +137,10 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   }
   ++selected_;
   ++service->demands;
-  if (service->context_changed || service->context_shape != shape) EmitContext(service, shape, now, effects);
+  if (service->context_changed || service->context_shape != shape ||
+      (service->metrics_changed && now.mono - service->context_at >= Service::kContextGap)) {
+    EmitContext(service, shape, now, effects);
+  }
 
   const InstanceId instance = candidates_[chosen->index].instance;
   const Decis at = Since(now.mono);
@@ -205,6 +208,8 @@ void Core::Impl::Refuse(const DemandArrived& event, Service* service, Effects* e
 void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects* effects) {
   service->context = ++next_context_;
   service->context_changed = false;
+  service->metrics_changed = false;
+  service->context_at = now.mono;
   service->context_shape = shape;
   DecisionContextRecord record{.context = service->context,
                                .service = service->id,

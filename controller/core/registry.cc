@@ -204,7 +204,7 @@ std::optional<Refusal> Registry::Report(const std::string& agent, const wire::Re
   Service* service = services_->Find(instance->record.service);
   instance->metrics.Replace(std::move(samples), service != nullptr ? service->spec.selection : Selection{},
                             now.mono);
-  if (service != nullptr) service->context_changed = true;
+  if (service != nullptr) service->metrics_changed = true;
   return std::nullopt;
 }
 

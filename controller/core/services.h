@@ -9,6 +9,7 @@
 #include "controller/core/id_allocator.h"
 #include "controller/core/policy.h"
 #include "schema/base/ids.h"
+#include "schema/base/time.h"
 #include "schema/config/fabric.h"
 #include "schema/model/record.h"
 #include "schema/model/service.h"
@@ -23,9 +24,14 @@ struct Service {
   bool configured = false;
   // All instances known, in the order of their ids, whatever their state.
   std::vector<Instance*> members;
-  // The last DecisionContextRecord, and whether candidates or metrics changed since.
+  // The last DecisionContextRecord, and whether candidates or metrics changed since. Metrics change with
+  // every report of every instance: for them alone a context is written once in kContextGap, so that the
+  // database grows by time, not by reports. What a decision cost each candidate is exact all the same.
+  static constexpr std::chrono::seconds kContextGap{1};
   uint64_t context = 0;
   bool context_changed = true;
+  bool metrics_changed = false;
+  MonoTime context_at{};
   uint64_t context_shape = 0;
   uint64_t demands = 0;
   uint64_t demands_refused = 0;

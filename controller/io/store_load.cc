@@ -32,6 +32,10 @@ class Row {
     if (statement_->IsNull(column)) return std::nullopt;
     return Address(column);
   }
+  std::optional<WallTime> OptionalTime(int column) {
+    if (statement_->IsNull(column)) return std::nullopt;
+    return FromUnixMicros(Number<int64_t>(column));
+  }
   std::optional<double> OptionalReal(int column) {
     if (statement_->IsNull(column)) return std::nullopt;
     return statement_->Real(column);
@@ -105,28 +109,30 @@ Status LoadRows(Database* db, PersistedState* out) {
                      out->services.push_back(std::move(r));
                    });
   if (!status.ok()) return status;
-  status = ForEach(db, "instance",
-                   "SELECT id, name, service_id, bid, agent, cpu_cores, memory_bytes, gpus, max_sessions, "
-                   "requests_per_s, state, reason, drained_by_operator, changed_at_us FROM instance "
-                   "ORDER BY id",
-                   [&](Row* row) {
-                     InstanceRecord r;
-                     r.id = InstanceId(row->Number<uint16_t>(0));
-                     r.name = row->Text(1);
-                     r.service = ServiceId(row->Number<uint16_t>(2));
-                     r.bid = row->Address(3);
-                     r.agent = row->Text(4);
-                     r.capacity.cpu_cores = row->OptionalReal(5);
-                     r.capacity.memory_bytes = row->OptionalReal(6);
-                     r.capacity.gpus = row->OptionalReal(7);
-                     r.capacity.max_sessions = row->OptionalReal(8);
-                     r.capacity.requests_per_s = row->OptionalReal(9);
-                     r.state = static_cast<InstanceState>(row->Number<uint8_t>(10, 2));
-                     r.reason = row->Text(11);
-                     r.drained_by_operator = row->Number<uint8_t>(12, 1) != 0;
-                     r.changed_at = FromUnixMicros(row->Number<int64_t>(13));
-                     out->instances.push_back(std::move(r));
-                   });
+  status = ForEach(
+      db, "instance",
+      "SELECT id, name, service_id, bid, agent, cpu_cores, memory_bytes, gpus, max_sessions, "
+      "requests_per_s, state, reason, drained_by_operator, changed_at_us, drain_until_us FROM instance "
+      "ORDER BY id",
+      [&](Row* row) {
+        InstanceRecord r;
+        r.id = InstanceId(row->Number<uint16_t>(0));
+        r.name = row->Text(1);
+        r.service = ServiceId(row->Number<uint16_t>(2));
+        r.bid = row->Address(3);
+        r.agent = row->Text(4);
+        r.capacity.cpu_cores = row->OptionalReal(5);
+        r.capacity.memory_bytes = row->OptionalReal(6);
+        r.capacity.gpus = row->OptionalReal(7);
+        r.capacity.max_sessions = row->OptionalReal(8);
+        r.capacity.requests_per_s = row->OptionalReal(9);
+        r.state = static_cast<InstanceState>(row->Number<uint8_t>(10, 2));
+        r.reason = row->Text(11);
+        r.drained_by_operator = row->Number<uint8_t>(12, 1) != 0;
+        r.changed_at = FromUnixMicros(row->Number<int64_t>(13));
+        r.drain_until = row->OptionalTime(14);
+        out->instances.push_back(std::move(r));
+      });
   if (!status.ok()) return status;
   return ForEach(db, "binding", kSelectBindings, [&](Row* row) {
     PersistedBinding b;

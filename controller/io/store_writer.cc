@@ -40,8 +40,8 @@ Status Writer::PrepareAll() {
        "INSERT OR REPLACE INTO service (id, name, sid_v4, sid_v6, removed) VALUES (?, ?, ?, ?, ?)"},
       {&insert_instance_,
        "INSERT OR REPLACE INTO instance (id, name, service_id, bid, agent, cpu_cores, memory_bytes, gpus, "
-       "max_sessions, requests_per_s, state, reason, drained_by_operator, changed_at_us) "
-       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+       "max_sessions, requests_per_s, state, reason, drained_by_operator, changed_at_us, drain_until_us) "
+       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&insert_context_,
        "INSERT OR REPLACE INTO decision_context (id, service_id, policy, at_us, candidates) "
        "VALUES (?, ?, ?, ?, ?)"},
@@ -173,6 +173,11 @@ bool Writer::WriteInstance(const InstanceRecord& r) {
   s.BindText(12, r.reason);
   s.Bind(13, r.drained_by_operator ? 1 : 0);
   s.Bind(14, UnixMicros(r.changed_at));
+  if (r.drain_until) {
+    s.Bind(15, UnixMicros(*r.drain_until));
+  } else {
+    s.BindNull(15);
+  }
   return s.Run();
 }
 

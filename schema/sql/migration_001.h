@@ -40,6 +40,7 @@ CREATE TABLE instance (
   state               INTEGER NOT NULL,
   reason              TEXT NOT NULL,
   drained_by_operator INTEGER NOT NULL,
+  drain_until_us      INTEGER,
   changed_at_us       INTEGER NOT NULL
 );
 

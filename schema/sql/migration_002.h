@@ -19,7 +19,7 @@ SELECT id, name, sid_v4, sid_v6, removed FROM service;
 CREATE VIEW instances AS
 SELECT i.id, i.name, s.name AS service, i.bid, i.agent,
        CASE i.state WHEN 0 THEN 'up' WHEN 1 THEN 'draining' WHEN 2 THEN 'down' ELSE '?' END AS state,
-       i.reason, i.drained_by_operator, i.changed_at_us / 1e6 AS changed_at,
+       i.reason, i.drained_by_operator, i.drain_until_us / 1e6 AS drain_until, i.changed_at_us / 1e6 AS changed_at,
        i.cpu_cores, i.memory_bytes, i.gpus, i.max_sessions, i.requests_per_s
 FROM instance i LEFT JOIN service s ON s.id = i.service_id;
 
