@@ -209,8 +209,8 @@ int main(int argc, char** argv) {
     const fs::path dir =
         fs::temp_directory_path() / ("dyncast-bench-" + std::to_string(getpid()) + "-" + std::to_string(i));
     fs::create_directories(dir);
-    const Figures limit = Sessions(bin, dir, 256, seconds);
-    const Figures ours = Controller(bin, dir, 256, seconds);
+    const Figures limit = Sessions(bin, dir, 2000, seconds);
+    const Figures ours = Controller(bin, dir, 2000, seconds);
     fs::remove_all(dir);
     fs::create_directories(dir);
     const Figures one = Controller(bin, dir, 1, 1);

@@ -1,0 +1,76 @@
+// The agent's shell: one thread, one wait. It carries out what the core says, with readers, probes and the
+// publisher, and hands the results back. Nothing in it blocks: files are /proc's, netlink answers at once,
+// connections are non-blocking.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "agent/core/agent.h"
+#include "agent/core/http.h"
+#include "agent/core/open_metrics.h"
+#include "agent/io/poller.h"
+#include "agent/io/probe.h"
+#include "agent/io/problems.h"
+#include "agent/io/publisher.h"
+#include "agent/io/readers.h"
+#include "agent/io/sock_diag.h"
+#include "schema/base/result.h"
+#include "schema/config/agent.h"
+
+namespace dyncast::agent {
+
+class AgentLoop {
+ public:
+  struct Options {
+    std::string proc = "/proc";
+  };
+  // `config` as LoadAgent returned it.
+  AgentLoop(config::AgentConfig config, Options options);
+  ~AgentLoop();
+  AgentLoop(const AgentLoop&) = delete;
+  AgentLoop& operator=(const AgentLoop&) = delete;
+
+  // Until stopped, all instances withdrawn. An error only where it can't begin.
+  Status Run();
+  // For the thread that runs the loop, before Run: more descriptors to wait for (signals).
+  Poller& poller() { return poller_; }
+
+  // From any thread.
+  void RequestStop();
+  // Takes effect in the loop's thread; refused ones are logged and change nothing.
+  void RequestReload(config::AgentConfig config);
+
+  // After Run returned.
+  AgentCounters counters() const { return core_.counters(); }
+
+ private:
+  void Wake();
+  void OnWake();
+  void Apply(Effects effects, Now now);
+  void Sample(Now now);
+  void StartCheck(Slot slot, Now now);
+  void StartScrape(Slot slot, Now now);
+  Status Connect();
+
+  Options options_;
+  AgentCore core_;
+  Problems problems_;
+  HostReader host_;
+  CgroupReader cgroups_;
+  SocketReader sockets_;
+  Poller poller_;
+  ProbeRunner probes_;
+  Publisher publisher_;
+  int wake_ = -1;
+
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::optional<config::AgentConfig> reload_;  // guarded by mutex_
+};
+
+}  // namespace dyncast::agent
