@@ -1,0 +1,1 @@
+"""The demo: the draft's Figure 2, step by step, with real programs."""

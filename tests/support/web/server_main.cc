@@ -1,0 +1,312 @@
+// dyncast-web: a real HTTP/1.1 server that says which instance it is and can do real work.
+//   /            the instance's name
+//   /whoami      who asks whom over which connection, as JSON
+//   /work?ms=N   burns N ms of CPU, then answers as /
+//   /metrics     OpenMetrics
+//   /healthz     "ok"
+#include <arpa/inet.h>
+#include <fmt/core.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "tests/support/web/http.h"
+#include "tests/support/web/socket.h"
+#include "tests/support/web/stats.h"
+
+namespace dyncast::web {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::vector<std::string> bind;
+  std::string name;
+  uint32_t workers = 2;
+  bool udp = false;
+};
+
+[[noreturn]] void Die(const std::string& what) {
+  fmt::print(stderr, "dyncast-web: {}: {}\n", what, std::strerror(errno));
+  std::exit(1);
+}
+
+struct Connection {
+  uint64_t id = 0;
+  SocketAddress peer;
+  uint64_t requests = 0;
+  std::string input;
+  std::string output;
+};
+
+std::atomic<uint64_t> next_connection_id{1};
+
+void BurnCpu(std::chrono::nanoseconds amount) {
+  timespec start{};
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+  do {
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  } while (std::chrono::seconds(now.tv_sec - start.tv_sec) +
+               std::chrono::nanoseconds(now.tv_nsec - start.tv_nsec) <
+           amount);
+}
+
+int OpenSocket(const SocketAddress& address, int type) {
+  const int fd = socket(address.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+      bind(fd, address.raw(), address.length) != 0) {
+    Die("bind");
+  }
+  return fd;
+}
+
+// One thread: own listeners (the kernel spreads connections over the workers), own connections.
+class Worker {
+ public:
+  Worker(const Options& options, const std::vector<SocketAddress>& addresses, ServerStats* stats)
+      : name_(options.name), stats_(stats), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    for (const SocketAddress& address : addresses) {
+      const int tcp = OpenSocket(address, SOCK_STREAM);
+      if (listen(tcp, 1024) != 0) {
+        Die("listen");
+      }
+      Watch(tcp, EPOLLIN);
+      listeners_.insert(tcp);
+      if (options.udp) {
+        const int udp = OpenSocket(address, SOCK_DGRAM);
+        Watch(udp, EPOLLIN);
+        datagrams_.insert(udp);
+      }
+    }
+  }
+
+  [[noreturn]] void Run() {
+    while (true) {
+      std::array<epoll_event, 64> events;
+      const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+      for (int i = 0; i < ready; ++i) {
+        const epoll_event& event = events[static_cast<size_t>(i)];
+        const int fd = event.data.fd;
+        if (listeners_.contains(fd)) {
+          Accept(fd);
+        } else if (datagrams_.contains(fd)) {
+          AnswerDatagrams(fd);
+        } else {
+          Serve(fd);
+        }
+      }
+    }
+  }
+
+ private:
+  void Watch(int fd, uint32_t what) {
+    epoll_event event{};
+    event.events = what;
+    event.data.fd = fd;
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  }
+
+  void Accept(int listener) {
+    while (true) {
+      auto connection = std::make_unique<Connection>();
+      connection->peer.length = sizeof connection->peer.storage;
+      const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&connection->peer.storage),
+                             &connection->peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        return;
+      }
+      const int on = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      connection->id = next_connection_id++;
+      stats_->ConnectionOpened();
+      connections_[fd] = std::move(connection);
+      Watch(fd, EPOLLIN);
+    }
+  }
+
+  void AnswerDatagrams(int fd) {
+    std::array<char, 2048> buffer;
+    SocketAddress peer;
+    while (true) {
+      peer.length = sizeof peer.storage;
+      if (recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&peer.storage),
+                   &peer.length) < 0) {
+        return;
+      }
+      const std::string answer = name_ + "\n";
+      sendto(fd, answer.data(), answer.size(), 0, peer.raw(), peer.length);
+    }
+  }
+
+  void Close(int fd) {
+    connections_.erase(fd);
+    stats_->ConnectionClosed();
+    close(fd);
+  }
+
+  void Serve(int fd) {
+    Connection& connection = *connections_.at(fd);
+    std::array<char, 16384> buffer;
+    bool ended = false;
+    while (true) {
+      const ssize_t got = recv(fd, buffer.data(), buffer.size(), 0);
+      if (got > 0) {
+        connection.input.append(buffer.data(), static_cast<size_t>(got));
+        continue;
+      }
+      ended = got == 0 || (errno != EAGAIN && errno != EINTR);
+      break;
+    }
+    while (!ended) {
+      const ParsedRequest parsed = ParseRequest(connection.input);
+      if (parsed.state == ParseState::kIncomplete) {
+        break;
+      }
+      if (parsed.state == ParseState::kBad) {
+        connection.output += "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        ended = true;
+        break;
+      }
+      connection.input.erase(0, parsed.consumed);
+      ++connection.requests;
+      Answer(parsed.request, &connection);
+      ended = !parsed.request.keep_alive;
+    }
+    Flush(fd, &connection, ended);
+  }
+
+  void Flush(int fd, Connection* connection, bool ended) {
+    while (!connection->output.empty()) {
+      const ssize_t sent = send(fd, connection->output.data(), connection->output.size(), MSG_NOSIGNAL);
+      if (sent < 0) {
+        ended |= errno != EAGAIN;
+        break;
+      }
+      connection->output.erase(0, static_cast<size_t>(sent));
+    }
+    if (ended) {
+      Close(fd);
+      return;
+    }
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (!connection->output.empty()) {
+      event.events |= EPOLLOUT;
+    }
+    event.data.fd = fd;
+    epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+  }
+
+  void Answer(const Request& request, Connection* connection) {
+    const Clock::time_point started = Clock::now();
+    stats_->RequestStarted();
+    int status = 200;
+    std::string body = name_ + "\n";
+    std::string_view type = "text/plain";
+    if (request.method != "GET") {
+      status = 405;
+    } else if (request.path == "/work") {
+      const std::string text = QueryValue(request.query, "ms").value_or("");
+      const int ms = text.empty() || text.size() > 5 ? -1 : std::atoi(text.c_str());
+      if (ms < 0 || ms > 60000) {
+        status = 400;
+        body = "work: ms must be 0..60000\n";
+      } else {
+        BurnCpu(std::chrono::milliseconds(ms));
+      }
+    } else if (request.path == "/whoami") {
+      type = "application/json";
+      body =
+          fmt::format(R"({{"instance":"{}","client_ip":"{}","client_port":{},"connection":{},"request":{}}})"
+                      "\n",
+                      name_, AddressText(connection->peer.storage), PortOf(connection->peer.storage),
+                      connection->id, connection->requests);
+    } else if (request.path == "/metrics") {
+      type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+      body = stats_->OpenMetrics(started);
+    } else if (request.path == "/healthz") {
+      body = "ok\n";
+    } else if (request.path != "/") {
+      status = 404;
+      body = "no such page\n";
+    }
+    connection->output +=
+        fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nX-Instance: {}\r\nContent-Length: {}\r\n{}\r\n{}",
+                    status, status == 200 ? "OK" : "Refused", type, name_, body.size(),
+                    request.keep_alive ? "" : "Connection: close\r\n", body);
+    stats_->RequestEnded(started, Clock::now());
+  }
+
+  const std::string name_;
+  ServerStats* const stats_;
+  const int epoll_;
+  std::set<int> listeners_;
+  std::set<int> datagrams_;
+  std::map<int, std::unique_ptr<Connection>> connections_;
+};
+
+int Run(const Options& options) {
+  std::vector<SocketAddress> addresses;
+  for (const std::string& text : options.bind) {
+    const auto endpoint = ParseEndpoint(text);
+    const auto address = endpoint ? MakeAddress(endpoint->address, endpoint->port) : std::nullopt;
+    if (!address) {
+      fmt::print(stderr, "dyncast-web: --bind {}: not ADDRESS:PORT\n", text);
+      return 2;
+    }
+    addresses.push_back(*address);
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  ServerStats stats(options.workers);
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (uint32_t i = 0; i < options.workers; ++i) {
+    workers.push_back(std::make_unique<Worker>(options, addresses, &stats));
+  }
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  for (auto& worker : workers) {
+    std::thread([&worker] { worker->Run(); }).detach();
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  std::_Exit(0);  // the workers' sockets close with the process
+}
+
+}  // namespace
+}  // namespace dyncast::web
+
+int main(int argc, char** argv) {
+  dyncast::web::Options options;
+  CLI::App app{"An HTTP server that says which instance it is and can do real work."};
+  app.add_option("--bind", options.bind, "ADDRESS:PORT to listen on, several with commas")
+      ->required()
+      ->delimiter(',');
+  app.add_option("--name", options.name, "the instance's name")->required();
+  app.add_option("--workers", options.workers, "threads; each serves one request at a time")
+      ->check(CLI::Range(1, 64));
+  app.add_flag("--udp", options.udp, "answer datagrams on the same ports with the name, too");
+  app.set_version_flag("--version", DYNCAST_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  return dyncast::web::Run(options);
+}
