@@ -48,13 +48,38 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
   SelectFor(event, service, key, row, now, effects);
 }
 
+// A connection that closes before the switch uses its flow shows its FIN to the controller only: the flow's
+// own FIN timeout never sees it. So the timeout follows the phase here as well; a port used anew has the
+// whole one.
+uint16_t Core::Impl::IdleTimeout(const Service& service, const DemandArrived& event, uint16_t current_s) {
+  const Affinity& affinity = service.spec.affinity;
+  const auto seconds = [](std::chrono::seconds s) {
+    return static_cast<uint16_t>(std::clamp<int64_t>(s.count(), 1, UINT16_MAX));
+  };
+  const uint16_t whole_s = seconds(affinity.idle_timeout);
+  if (affinity.kind != AffinityKind::k5Tuple || affinity.fin_timeout.count() == 0 ||
+      event.demand.proto != IpProto::kTcp) {
+    return current_s == 0 ? whole_s : current_s;
+  }
+  switch (event.phase) {
+    case TcpPhase::kOpening: return whole_s;
+    case TcpPhase::kClosing: return std::min(whole_s, seconds(affinity.fin_timeout));
+    case TcpPhase::kNone: break;
+  }
+  return current_s == 0 ? whole_s : current_s;
+}
+
 void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now now, Effects* effects) {
   ++followed_;
   const Decis at = Since(now.mono);
   row->last_seen = at;
   const uint32_t gap = row->Is(BindingRow::kWatched) ? kRefusedGap : kReinstallGap;
-  if (row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
-    Install(*services_.Find(event.service), row, now.mono, effects);
+  const Service& service = *services_.Find(event.service);
+  const uint16_t idle_timeout_s = IdleTimeout(service, event, row->idle_timeout_s);
+  const bool other_timeout = idle_timeout_s != row->idle_timeout_s;
+  row->idle_timeout_s = idle_timeout_s;
+  if (other_timeout || row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
+    Install(service, row, now.mono, effects);
   }
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,
@@ -144,7 +169,8 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
 
   const InstanceId instance = candidates_[chosen->index].instance;
   const Decis at = Since(now.mono);
-  BindingRow* bound = table_.Insert({.key = key, .instance = instance, .last_seen = at});
+  BindingRow* bound = table_.Insert(
+      {.key = key, .instance = instance, .last_seen = at, .idle_timeout_s = IdleTimeout(*service, event, 0)});
   Install(*service, bound, now.mono, effects);
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,

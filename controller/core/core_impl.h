@@ -75,6 +75,8 @@ struct Core::Impl {
   // Demands.
   bool Usable(const BindingRow& row) const;
   void FollowBinding(const DemandArrived& event, BindingRow* row, Now now, Effects* effects);
+  // The idle timeout that a binding has after this packet; `current_s` is 0 for a new one.
+  static uint16_t IdleTimeout(const Service& service, const DemandArrived& event, uint16_t current_s);
   void SelectFor(const DemandArrived& event, Service* service, const BindingKey& key, BindingRow* row,
                  Now now, Effects* effects);
   void ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key, Effects* effects);

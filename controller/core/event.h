@@ -50,6 +50,9 @@ struct SwitchLost {
   SwitchId at;
   std::string reason;
 };
+// What a TCP packet of the client says of its connection (RFC 9293 section 3.1).
+enum class TcpPhase : uint8_t { kNone, kOpening /* SYN */, kClosing /* FIN or RST */ };
+
 // A packet to a D-SID without a usable binding. `packet` is valid during the step only.
 struct DemandArrived {
   SwitchId at;
@@ -57,6 +60,7 @@ struct DemandArrived {
   Demand demand;
   PortNo in_port;
   bool egress_gone = false;  // it was bound, but its instance's egress flow is gone
+  TcpPhase phase = TcpPhase::kNone;
   std::span<const uint8_t> packet;
 };
 // The switch removed a binding flow, and why. kIdle covers idle, FIN and hard timeouts.

@@ -253,12 +253,19 @@ void ControlLoop::OnPunt(DatapathId dpid, const openflow::Punt& punt) {
                  parsed.error().ToString());
         return;
       }
+      constexpr uint8_t kFin = 0x01;
+      constexpr uint8_t kSyn = 0x02;
+      constexpr uint8_t kRst = 0x04;
+      const core::TcpPhase phase = (parsed->tcp_flags & (kFin | kRst)) != 0 ? core::TcpPhase::kClosing
+                                   : (parsed->tcp_flags & kSyn) != 0        ? core::TcpPhase::kOpening
+                                                                            : core::TcpPhase::kNone;
       effects_.clear();
       core_->StepDemand(core::DemandArrived{.at = entry->id,
                                             .service = punt.service,
                                             .demand = parsed->demand,
                                             .in_port = punt.in_port,
                                             .egress_gone = punt.reason == pipeline::PuntReason::kEgressGone,
+                                            .phase = phase,
                                             .packet = punt.packet},
                         now_, &effects_);
       Apply();

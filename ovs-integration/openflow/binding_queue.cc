@@ -17,7 +17,9 @@ void BindingQueue::Push(Op op, MonoTime now) {
   op.sequence = next_sequence_++;
   if (live_ == 0) {
     queued_.clear();
-    due_ = now + tick_;
+    // The first after a quiet tick leaves at once: a handshake's next packet then meets its flow. Others
+    // wait, so that there is at most one bundle a tick however many demands come.
+    due_ = std::max(now, last_flush_ + tick_);
   }
   const auto [it, fresh] = latest_.try_emplace(op.flow.key, op.sequence);
   if (!fresh) {
@@ -57,6 +59,7 @@ void BindingQueue::CancelOf(ServiceId service, InstanceId instance) {
 
 void BindingQueue::Flush(const SendContext& context) {
   while (live_ > 0 && FlushDue() <= context.now) {
+    last_flush_ = context.now;
     std::vector<Op> ops;
     ops.reserve(std::min<size_t>(live_, bundle_max_flows_));
     while (!queued_.empty() && ops.size() < bundle_max_flows_) {

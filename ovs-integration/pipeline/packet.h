@@ -19,6 +19,7 @@ struct ParsedPacket {
   uint16_t eth_type = 0;  // after at most one 802.1Q tag
   Demand demand;          // addresses, protocol and ports; ports 0 for later fragments and ICMP
   uint8_t ttl = 0;
+  uint8_t tcp_flags = 0;  // RFC 9293 section 3.1; 0 for other protocols and for a header cut short
   bool later_fragment = false;
 };
 // Ethernet with IPv4 or IPv6 (extension headers up to 8 are skipped).

@@ -26,8 +26,9 @@ IpAddress ReadV6(std::span<const uint8_t> b, size_t at) {
   return IpAddress::V6(octets);
 }
 
-// Ports of `payload`, which begins with the header of `proto`.
-Status ReadPorts(std::span<const uint8_t> payload, Demand& demand) {
+// Ports and flags of `payload`, which begins with the header of the packet's protocol.
+Status ReadTransport(std::span<const uint8_t> payload, ParsedPacket& packet) {
+  Demand& demand = packet.demand;
   size_t need = 0;
   switch (demand.proto) {
     case IpProto::kTcp: need = 20; break;
@@ -38,6 +39,7 @@ Status ReadPorts(std::span<const uint8_t> payload, Demand& demand) {
   if (payload.size() < need) return Truncated("transport header", payload.size(), need);
   demand.src_port = Read16(payload, 0);
   demand.dst_port = Read16(payload, 2);
+  if (demand.proto == IpProto::kTcp) packet.tcp_flags = payload[13];
   return Ok();
 }
 
@@ -56,7 +58,7 @@ Status ReadIpv4(std::span<const uint8_t> ip, ParsedPacket& packet) {
   packet.demand.sid = IpAddress::V4(Read32(ip, 16));
   packet.later_fragment = (Read16(ip, 6) & 0x1fff) != 0;
   if (packet.later_fragment) return Ok();
-  return ReadPorts(ip.subspan(header, total - header), packet.demand);
+  return ReadTransport(ip.subspan(header, total - header), packet);
 }
 
 Status ReadIpv6(std::span<const uint8_t> ip, ParsedPacket& packet) {
@@ -103,7 +105,7 @@ Status ReadIpv6(std::span<const uint8_t> ip, ParsedPacket& packet) {
   }
   packet.demand.proto = static_cast<IpProto>(next);
   if (packet.later_fragment) return Ok();
-  return ReadPorts(rest, packet.demand);
+  return ReadTransport(rest, packet);
 }
 
 }  // namespace

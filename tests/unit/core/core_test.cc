@@ -107,6 +107,29 @@ TEST_F(CoreTest, FinTimeoutOnlyForFiveTuplesOfTcp) {
   EXPECT_EQ(All<InstallBinding>(Do(Demand("r1", "rtp", 1)))[0].flow.fin_timeout, seconds{0});
 }
 
+// A short connection may close before the switch uses its flow: the controller alone sees the FIN.
+TEST_F(CoreTest, AFinThatReachesTheControllerShortensTheBinding) {
+  StartWeb();
+  DemandArrived demand = Demand("r1", "web", 4000);
+  demand.phase = TcpPhase::kOpening;
+  const auto opened = All<InstallBinding>(Do(demand));
+  ASSERT_EQ(opened.size(), 1u);
+  EXPECT_EQ(opened[0].flow.idle_timeout, seconds{60});
+  demand.phase = TcpPhase::kNone;
+  EXPECT_TRUE(All<InstallBinding>(Do(demand)).empty()) << "on its way";
+  demand.phase = TcpPhase::kClosing;
+  const Effects fin = Do(demand);
+  ASSERT_EQ(All<InstallBinding>(fin).size(), 1u) << "at once, not only after the gap of a burst";
+  EXPECT_EQ(All<InstallBinding>(fin)[0].flow.idle_timeout, seconds{5});
+  EXPECT_EQ(Went(fin), opened[0].flow.instance);
+  demand.phase = TcpPhase::kNone;
+  EXPECT_TRUE(All<InstallBinding>(Do(demand)).empty()) << "the last ACK lengthens nothing";
+  EXPECT_EQ(core_->BindingsOf(Sw("r1"))[0].idle_timeout, seconds{5});
+  demand.phase = TcpPhase::kOpening;
+  ASSERT_EQ(All<InstallBinding>(Do(demand)).size(), 1u) << "the port is used anew";
+  EXPECT_EQ(core_->BindingsOf(Sw("r1"))[0].idle_timeout, seconds{60});
+}
+
 TEST_F(CoreTest, AGoneInstancesBindingsSelectAgainOneByOne) {
   StartWeb();
   for (uint16_t i = 1; i <= 100; ++i) Do(Demand("r1", "web", i));
