@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <condition_variable>
 #include <functional>
@@ -106,6 +107,7 @@ struct ApiServer::Impl {
   UnixHttpServer http;
   std::thread thread;
   std::atomic<bool> stopping{false};
+  std::atomic<bool> ended{false};  // the listening thread gave up or was stopped
 
   using Handler = std::function<Result<Json>(const httplib::Request&)>;
 
@@ -398,7 +400,9 @@ void ApiServer::Impl::AddRoutes() {
                          "application/json");
   });
   http.set_payload_max_length(4096);
-  http.set_read_timeout(10);
+  // A stop waits for idle clients and for half a request: not for long.
+  http.set_read_timeout(2);
+  http.set_keep_alive_timeout(1);
   http.set_keep_alive_max_count(1000);
   http.new_task_queue = [] { return new httplib::ThreadPool(16); };
 }
@@ -418,14 +422,21 @@ Result<std::unique_ptr<ApiServer>> ApiServer::Start(Options options, ControlLoop
   impl->AddRoutes();
   impl->http.UseListeningSocket(*fd);
   Impl* raw = impl.get();
-  impl->thread = std::thread([raw] { raw->http.listen_after_bind(); });
+  impl->thread = std::thread([raw] {
+    raw->http.listen_after_bind();
+    raw->ended = true;
+    if (!raw->stopping) {
+      DYN_ERROR("DC-AP-001", "api", "ended", "socket={} rule=restart to have it back",
+                raw->options.socket_path);
+    }
+  });
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
 }
 
 ApiServer::~ApiServer() {
   impl_->stopping = true;
   // stop() before the thread reached its loop would be lost.
-  while (!impl_->http.is_running() && impl_->thread.joinable()) std::this_thread::yield();
+  while (!impl_->http.is_running() && !impl_->ended) std::this_thread::yield();
   impl_->http.stop();
   impl_->thread.join();
   unlink(impl_->options.socket_path.c_str());

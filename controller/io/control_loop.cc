@@ -18,6 +18,7 @@ constexpr size_t kMessagesPerTurn = 200;
 constexpr size_t kTasksPerTurn = 4;
 // How long the one write that must come before its use may take: a new instance's id.
 constexpr std::chrono::milliseconds kNewIdFlush{500};
+constexpr std::chrono::seconds kNewIdRetry{10};  // after it took longer
 
 openflow::ServerOptions MakeServerOptions(const config::ControllerConfig& c) {
   openflow::ServerOptions options;
@@ -103,8 +104,7 @@ void ControlLoop::Adopt(const config::FabricConfig& config) {
     next.push_back(std::move(entry));
   }
   for (auto& gone : switches_) {
-    if (!gone) continue;
-    for (auto& done : gone->resyncs) done(std::nullopt);
+    if (gone) AnswerWaiting(gone.get());
   }
   switches_ = std::move(next);
   by_id_.assign(65536, nullptr);
@@ -191,12 +191,13 @@ void ControlLoop::ApplyRecord(Record record) {
   const InstanceId fresh =
       instance != nullptr && !known_instances_[instance->id.value()] ? instance->id : InstanceId{};
   store_->Post(std::move(record));
-  if (!fresh.valid()) return;
+  if (!fresh.valid() || ReadClocks().mono < next_id_flush_) return;
   // Flows will carry this id. Were it forgotten in a crash, the next start could give it to another
   // instance while bindings of this one still stand.
   if (Status flushed = store_->Flush(kNewIdFlush); !flushed.ok()) {
     DYN_WARN("DC-CT-002", "control", "instance-id-not-on-disk", "id={} error={}", fresh.value(),
              flushed.error().ToString());
+    next_id_flush_ = ReadClocks().mono + kNewIdRetry;
     return;
   }
   known_instances_[fresh.value()] = true;
@@ -303,6 +304,11 @@ void ControlLoop::OnLost(DatapathId dpid, const std::string& reason) {
   SwitchEntry* entry = ByDpid(dpid);
   if (entry == nullptr) return;
   StepNow(core::SwitchLost{entry->id, reason});
+  AnswerWaiting(entry);
+}
+
+// Whoever waits for a switch that went away, or is no longer wanted, is told so.
+void ControlLoop::AnswerWaiting(SwitchEntry* entry) {
   for (auto& done : std::exchange(entry->resyncs, {})) done(std::nullopt);
   for (auto it = checks_.begin(); it != checks_.end();) {
     if (it->second.first != entry->name) {
@@ -354,13 +360,18 @@ void ControlLoop::OnProblem(const std::string& switch_name, const std::string& w
 
 // ---- check and repair ---------------------------------------------------------------------------
 
+// A session that is busy with a dump or a difference answers when that is done.
+bool ControlLoop::Connected(const SwitchEntry* entry) const {
+  if (entry == nullptr) return false;
+  for (const openflow::SwitchStatus& status : server_.Statuses()) {
+    if (status.dpid == entry->dpid) return status.state != "away" && status.state != "handshake";
+  }
+  return false;
+}
+
 void ControlLoop::Check(const std::string& switch_name, std::function<void(SwitchCheck)> done) {
   const SwitchEntry* entry = ByName(switch_name);
-  bool reachable = false;
-  for (const openflow::SwitchStatus& status : server_.Statuses()) {
-    reachable |= entry != nullptr && status.dpid == entry->dpid && status.state == "synced";
-  }
-  if (!reachable) {
+  if (!Connected(entry)) {
     SwitchCheck away;
     away.name = switch_name;
     done(std::move(away));
@@ -405,11 +416,7 @@ void ControlLoop::OnChecked(DatapathId dpid, uint64_t request, const openflow::S
 void ControlLoop::Resync(const std::string& switch_name,
                          std::function<void(std::optional<openflow::SyncReport>)> done) {
   SwitchEntry* entry = ByName(switch_name);
-  bool reachable = false;
-  for (const openflow::SwitchStatus& status : server_.Statuses()) {
-    reachable |= entry != nullptr && status.dpid == entry->dpid && status.state == "synced";
-  }
-  if (!reachable) {
+  if (!Connected(entry)) {
     done(std::nullopt);
     return;
   }

@@ -96,6 +96,8 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void Adopt(const config::FabricConfig& config);
   void Apply();
   void ApplyRecord(Record record);
+  void AnswerWaiting(SwitchEntry* entry);
+  bool Connected(const SwitchEntry* entry) const;
   SwitchEntry* ById(SwitchId id);
   SwitchEntry* ByDpid(DatapathId dpid);
   SwitchEntry* ByName(const std::string& name);
@@ -115,6 +117,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   std::vector<SwitchEntry*> by_id_;  // index: SwitchId
   std::unordered_map<uint64_t, SwitchEntry*> by_dpid_;
   std::vector<bool> known_instances_;  // index: InstanceId; true once its row is on disk
+  MonoTime next_id_flush_{};           // a database that does not answer is not waited for each time
   uint64_t next_request_ = 1;
   std::map<uint64_t, std::pair<std::string, std::function<void(SwitchCheck)>>> checks_;
 };

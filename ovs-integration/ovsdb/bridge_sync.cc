@@ -55,8 +55,8 @@ BridgeSync::BridgeSync(DesiredBridge desired) : desired_(std::move(desired)), se
 
 void BridgeSync::Want(DesiredBridge desired) {
   if (!releasing_ && desired == desired_) return;
-  // Whoever listens under the new name has heard nothing yet.
-  if (desired.switch_name != desired_.switch_name) told_ports_.reset();
+  // Whoever listens under the new name, or again after it let go, has heard nothing yet.
+  if (releasing_ || desired.switch_name != desired_.switch_name) told_ports_.reset();
   desired_ = std::move(desired);
   releasing_ = false;
   released_ = false;

@@ -33,6 +33,10 @@ std::string AnswerArp(const MacAddress& mac) {
 
 // A learned flow can load but not resubmit: whoever wants a neighbour visits kNeighbor, then kOutput.
 // delete_learned: a port that leaves the plan takes its neighbours along.
+// A host that claims one address after another must not fill the switch. OVS counts the flows of a cookie for
+// each new neighbour; this is for ARP only, so the walk is rare.
+constexpr unsigned kMaxNeighborsPerPort = 8192;
+
 std::string LearnNeighbor(const SwitchPlan& plan, const PlannedPort& port) {
   const uint64_t cookie =
       EncodeCookie({.kind = FlowKind::kNeighbor,
@@ -40,7 +44,8 @@ std::string LearnNeighbor(const SwitchPlan& plan, const PlannedPort& port) {
                     .at = plan.id});
   return "learn(table=" + std::to_string(static_cast<unsigned>(Table::kNeighbor)) +
          ",priority=100,cookie=" + Hex(cookie) +
-         ",delete_learned,NXM_NX_REG5[]=NXM_OF_ARP_SPA[],load:NXM_NX_ARP_SHA[]->NXM_OF_ETH_DST[],"
+         ",delete_learned,limit=" + std::to_string(kMaxNeighborsPerPort) +
+         ",NXM_NX_REG5[]=NXM_OF_ARP_SPA[],load:NXM_NX_ARP_SHA[]->NXM_OF_ETH_DST[],"
          "load:NXM_OF_IN_PORT[]->NXM_NX_REG3[0..15])";
 }
 
