@@ -141,6 +141,7 @@ void Core::Impl::EmitPlan(Switch* sw, Now now, Effects* effects) {
     sw->plan = std::move(plan);
   }
   neighbors_.SetPlan(*sw->plan, now.mono);
+  sw->plan_sent = now.mono;
   effects->emplace_back(SetPlan{.at = sw->id, .plan = sw->plan});
 }
 
@@ -152,7 +153,9 @@ void Core::Impl::UpdatePlan(Switch* sw, Now now, Effects* effects) {
   ++sw->plan_changes;
   neighbors_.SetPlan(*sw->plan, now.mono);
   // One that is away gets it when it is back.
-  if (sw->ready()) effects->emplace_back(SetPlan{.at = sw->id, .plan = sw->plan});
+  if (!sw->ready()) return;
+  sw->plan_sent = now.mono;
+  effects->emplace_back(SetPlan{.at = sw->id, .plan = sw->plan});
 }
 
 }  // namespace dyncast::core

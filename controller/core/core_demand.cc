@@ -13,6 +13,8 @@ namespace {
 constexpr uint32_t kReinstallGap = 2;
 // For a flow that the switch refused lately.
 constexpr uint32_t kRefusedGap = 10;
+// How long a plan may take until the switch holds it.
+constexpr std::chrono::seconds kPlanUnderWay{1};
 
 template <typename T>
 std::optional<T> If(bool condition, const std::optional<T>& value) {
@@ -42,7 +44,7 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
     return;
   }
   if (row == nullptr && table_.CountOf(event.service, event.at) >= service->spec.affinity.limit) {
-    ServeUnbound(event, service, key, effects);
+    ServeUnbound(event, service, key, now, effects);
     return;
   }
   SelectFor(event, service, key, row, now, effects);
@@ -73,7 +75,9 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
   ++followed_;
   const Decis at = Since(now.mono);
   row->last_seen = at;
-  const uint32_t gap = row->Is(BindingRow::kWatched) ? kRefusedGap : kReinstallGap;
+  // A packet whose flow is on its way still meets the gone instance's flow, and is no sign of a lost egress.
+  const bool on_its_way = at.count() - row->installed.count() < kRefusedGap;
+  const uint32_t gap = row->Is(BindingRow::kWatched) || event.egress_gone ? kRefusedGap : kReinstallGap;
   const Service& service = *services_.Find(event.service);
   const uint16_t idle_timeout_s = IdleTimeout(service, event, row->idle_timeout_s);
   const bool other_timeout = idle_timeout_s != row->idle_timeout_s;
@@ -81,11 +85,20 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
   if (other_timeout || row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
     Install(service, row, now.mono, effects);
   }
+  if (!on_its_way && DropsForNoEgress(event, now)) return;
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,
                                       .service = event.service,
                                       .instance = row->instance,
                                       .packet = event.packet});
+}
+
+bool Core::Impl::DropsForNoEgress(const DemandArrived& event, Now now) {
+  if (!event.egress_gone) return false;
+  const Switch* sw = FindSwitch(event.at);
+  if (sw->plan_sent && now.mono - *sw->plan_sent < kPlanUnderWay) return false;
+  ++counters_["demands-dropped-no-egress"];
+  return true;
 }
 
 void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
@@ -199,7 +212,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
 
 // Over the service's limit: the same instance for the same key as long as the instances stay, without
 // anything kept for it (highest random weight).
-void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key,
+void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key, Now now,
                               Effects* effects) {
   const bool v4 = event.demand.client.is_v4();
   Instance* best = nullptr;
@@ -215,6 +228,7 @@ void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, cons
     Refuse(event, service, effects);
     return;
   }
+  if (DropsForNoEgress(event, now)) return;
   ++service->demands;
   ++service->demands_unbound;
   ++best->demands;

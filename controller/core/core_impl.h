@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@ struct Switch {
   bool synced = false;
   bool found_before = false;               // at least once in our life
   std::shared_ptr<const SwitchPlan> plan;  // null until it was set once; kept equal to PlanAnew after
+  std::optional<MonoTime> plan_sent;       // the last SetPlan
   MonoTime next_count{};
   std::optional<MonoTime> last_counted;  // on this connection
   uint64_t demands = 0;
@@ -79,7 +81,11 @@ struct Core::Impl {
   static uint16_t IdleTimeout(const Service& service, const DemandArrived& event, uint16_t current_s);
   void SelectFor(const DemandArrived& event, Service* service, const BindingKey& key, BindingRow* row,
                  Now now, Effects* effects);
-  void ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key, Effects* effects);
+  void ServeUnbound(const DemandArrived& event, Service* service, const BindingKey& key, Now now,
+                    Effects* effects);
+  // True (and counted) for a packet that would come back for ever: the switch lacks the egress that its plan
+  // has, and not only because the plan is on its way.
+  bool DropsForNoEgress(const DemandArrived& event, Now now);
   void Refuse(const DemandArrived& event, Service* service, Effects* effects);
   // Fills `candidates` with the service's instances as they stand; returns a hash of what excludes them
   // and of which metrics are fresh.
@@ -128,7 +134,8 @@ struct Core::Impl {
   uint64_t next_context_;
   // Rows without a flow, each with the time to look at it again.
   std::deque<std::pair<MonoTime, BindingKey>> flowless_;
-  Effects pending_;  // of the constructor, given out with the first step
+  std::set<BindingKey> flowless_keys_;  // of flowless_: a key stands there once, its rows may come and go
+  Effects pending_;                     // of the constructor, given out with the first step
   bool plans_dirty_ = false;
   MonoTime next_sweep_{};
   MonoTime deadline_{};

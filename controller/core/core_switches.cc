@@ -10,6 +10,8 @@ namespace {
 constexpr std::chrono::seconds kSweepInterval{10};
 // How long a row without a flow is left alone before it is looked at again.
 constexpr std::chrono::seconds kFlowlessLook{1};
+// Rounding of a flow's age and of its row's time; a flow lives for a second at least.
+constexpr Decis kEndedSlack{3};
 
 }  // namespace
 
@@ -146,9 +148,22 @@ void Core::Impl::On(const SwitchLost& event, Now now, Effects* effects) {
 }
 
 void Core::Impl::On(const BindingFlowEnded& event, Now now, Effects* effects) {
-  const BindingRow* row = table_.Find(event.binding.key);
+  BindingRow* row = table_.Find(event.binding.key);
   if (row == nullptr || row->key.at != event.at || row->instance != event.binding.instance) {
     ++counters_["ended-flows-unknown"];  // an old flow, replaced since
+    return;
+  }
+  // A packet may come between a flow's end and the news of it: the flow was sent again, and stands.
+  const Decis created = Since(now.mono - Micros{event.binding.age});
+  if (created + kEndedSlack < row->installed) {
+    ++counters_["ended-flows-renewed"];
+    return;
+  }
+  // Somebody deleted it. The connection lives and must not move: its flow goes back.
+  const Service* service = services_.Find(row->key.service);
+  if (event.reason == EndReason::kFlowLost && Usable(*row) && service != nullptr && service->configured) {
+    ++counters_["flows-restored"];
+    Install(*service, row, now.mono, effects);
     return;
   }
   End(event.binding.key, event.reason, event.binding.packets, event.binding.bytes, now, effects);
@@ -169,6 +184,7 @@ void Core::Impl::On(const BindingFlowRefused& event, Now now, Effects* effects) 
   row->Set(BindingRow::kFlowless);
   if (row->Is(BindingRow::kWatched)) return;
   row->Set(BindingRow::kWatched);
+  if (!flowless_keys_.insert(event.key).second) return;  // the entry of a former row
   flowless_.emplace_back(now.mono + kFlowlessLook, event.key);
   deadline_ = std::min(deadline_, flowless_.front().first);
 }
@@ -180,14 +196,15 @@ void Core::Impl::AgeFlowless(Now now, Effects* effects) {
     const BindingKey key = flowless_.front().second;
     flowless_.pop_front();
     BindingRow* row = table_.Find(key);
-    if (row == nullptr) continue;
-    if (!row->Is(BindingRow::kFlowless)) {
-      row->Clear(BindingRow::kWatched);
+    if (row == nullptr || !row->Is(BindingRow::kFlowless)) {
+      if (row != nullptr) row->Clear(BindingRow::kWatched);
+      flowless_keys_.erase(key);
       continue;
     }
     const uint32_t idle = Since(now.mono).count() - row->last_seen.count();
     if (idle >= uint32_t{row->idle_timeout_s} * 10) {
       End(key, EndReason::kIdle, row->packets, std::nullopt, now, effects);
+      flowless_keys_.erase(key);
     } else {
       flowless_.emplace_back(now.mono + kFlowlessLook, key);
     }

@@ -159,7 +159,9 @@ std::optional<Refusal> Registry::Announce(const std::string& agent, const wire::
   }
   switch (announce.health) {
     case wire::Health::kUnknown:
-      // Its agent has just started: what is up stays up until the first check, or the grace's end.
+      // Its agent has just started: what is up stays up until the first check, however long that takes. The
+      // agent spoke of it: from here on only its silence or its word takes it down.
+      instance->announce_by.reset();
       if (instance->record.state == InstanceState::kDown) GoDown(instance, "health-unknown", now);
       return std::nullopt;
     case wire::Health::kDown: GoDown(instance, "health", now); return std::nullopt;

@@ -7,6 +7,7 @@ namespace dyncast::openflow {
 namespace {
 
 constexpr uint32_t kMaxBundledAttempts = 2;
+constexpr size_t kMaxSuperseded = 1024;  // beside as many as there are live ones
 
 }  // namespace
 
@@ -32,6 +33,17 @@ void BindingQueue::Push(Op op, MonoTime now) {
   }
   queued_.push_back(std::move(op));
   ++live_;
+  if (queued_.size() > 2 * live_ + kMaxSuperseded) Compact();
+}
+
+void BindingQueue::Compact() {
+  std::erase_if(queued_, [](const Op& op) { return op.cancelled; });
+  // Numbered anew up to the last one given out: without gaps, and still behind all that is in flight.
+  uint64_t sequence = next_sequence_ - queued_.size();
+  for (Op& op : queued_) {
+    op.sequence = sequence++;
+    latest_[op.flow.key] = op.sequence;  // what is queued and not cancelled is the last of its key
+  }
 }
 
 void BindingQueue::Install(const BindingFlow& flow, MonoTime now) { Push({.flow = flow}, now); }

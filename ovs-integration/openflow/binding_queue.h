@@ -75,6 +75,8 @@ class BindingQueue {
   // When the oldest unconfirmed batch was sent.
   std::optional<MonoTime> OldestSent() const;
   size_t queued() const { return live_; }
+  // Operations in memory that were not sent: with superseded ones, at most 2 * queued() + 1024.
+  size_t held() const { return queued_.size(); }
 
  private:
   struct Batch {
@@ -89,6 +91,7 @@ class BindingQueue {
     std::vector<std::pair<size_t, std::string>> failures;  // op, why
   };
   void Push(Op op, MonoTime now);
+  void Compact();
   void Send(std::vector<Op> ops, uint32_t attempt, bool bundled, const SendContext& context);
   void Finish(const Batch& batch, std::vector<Refused>* refused);
   void Retry(Batch batch, const SendContext& context, std::vector<Refused>* refused);

@@ -17,6 +17,7 @@ std::string_view StateName(Session::State state) {
     case Session::State::kFound: return "found";
     case Session::State::kSyncing: return "syncing";
     case Session::State::kSynced: return "synced";
+    case Session::State::kRefused: return "refused";
     case Session::State::kClosed: return "away";
   }
   return "away";
@@ -178,6 +179,8 @@ void Session::OnError(ByteView message, Now now) {
     if (dump_->flows_done) FinishDump();
     return;
   }
+  const auto of_abandoned = [&](uint32_t flow_xid) { return xid == flow_xid || xid == flow_xid + 1; };
+  if (std::any_of(abandoned_flow_xids_.begin(), abandoned_flow_xids_.end(), of_abandoned)) return;
   if (xid == kFormatXid) return Close("the switch cannot send NXT_PACKET_IN2: " + error->text);
   if (xid == kPacketOutXid || xid == kEchoXid) return;  // counted; the switch's state is what it was
   ResyncAfter(error->text, now.mono);
@@ -202,11 +205,12 @@ void Session::OnFlowRemoved(ByteView message, Now now) {
   if (dump_ && dump_->kind != DumpKind::kCount && !bindings_.InstallPending(key)) {
     dump_->changed[key] = std::nullopt;
   }
-  const bool timed_out = removed->reason == RemovedReason::kIdle || removed->reason == RemovedReason::kHard;
-  if (!timed_out && own_removals_.Take(removed->binding, now.mono)) return;
+  // Evicted by the operator's own table limit: putting it back would evict another, without end.
+  const bool ended = removed->reason != RemovedReason::kDelete;
+  if (!ended && own_removals_.Take(removed->binding, now.mono)) return;
   // The key is being installed anew: this is its former flow's end, which means nothing any more.
   if (bindings_.InstallPending(key)) return;
-  listener_->OnBindingEnded(dpid_, removed->binding, timed_out ? EndReason::kIdle : EndReason::kFlowLost);
+  listener_->OnBindingEnded(dpid_, removed->binding, ended ? EndReason::kIdle : EndReason::kFlowLost);
 }
 
 void Session::OnBindingSent(const BindingKey& key, const BindingFlow* flow) {
@@ -250,13 +254,24 @@ void Session::Run(Now now) {
     next_expiry_ = t + std::chrono::seconds{1};
   }
   if (!serving()) return;
+  AnswerRefusedChecks();
+  if (retry_at_ && t >= *retry_at_) {
+    retry_at_.reset();
+    ++counters_->resyncs;
+    want_find_ = true;
+  }
   if (SyncDue()) StartSync(t);
   if (closed()) return;
-  if (synced_once_ && bindings_.FlushDue() <= t) {
+  if (BindingsFrom() <= t && bindings_.FlushDue() <= t) {
     bindings_.Flush(Context(t));
     Report(bindings_.TakeUnencodable());
   }
   StartWaitingDump(t);
+}
+
+MonoTime Session::BindingsFrom() const {
+  if (synced_once_) return MonoTime::min();
+  return found_once_ ? found_at_ + kPlanWait : MonoTime::max();
 }
 
 MonoTime Session::NextDeadline() const {
@@ -268,9 +283,11 @@ MonoTime Session::NextDeadline() const {
   if (sync_) next = std::min(next, sync_->sent + kReplyTimeout);
   if (const auto oldest = bindings_.OldestSent()) next = std::min(next, *oldest + kReplyTimeout);
   if (own_removals_.size() != 0) next = std::min(next, next_expiry_);
-  if (synced_once_) next = std::min(next, bindings_.FlushDue());
+  next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
+  if (retry_at_) next = std::min(next, *retry_at_);
   const bool dump_waits = want_find_ || (found_once_ && (want_count_ || !want_checks_.empty()));
-  if (serving() && (SyncDue() || (!dump_ && !sync_ && dump_waits))) return MonoTime::min();
+  if (serving() && (SyncDue() || !refused_checks_.empty() || (!dump_ && !sync_ && dump_waits)))
+    return MonoTime::min();
   return next;
 }
 

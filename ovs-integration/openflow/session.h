@@ -3,9 +3,12 @@
 //
 //   hello -> features -> dumping -> found -> syncing -> synced
 //                           ^________________|__________|   (resync: an unexpected error, or asked for)
+//                           ^_____________refused           (resyncs did not help: again after a while)
 //
-// Nothing is changed on the switch before the first SetDesired of this session. What is then sent is only the
-// difference, and the next difference only after the last one was confirmed.
+// No static flow is changed on the switch before the first SetDesired of this session. What is then sent is
+// only the difference, and the next difference only after the last one was confirmed. Bindings follow the
+// first difference, or go without it if it does not come within kPlanWait. A switch that refuses the
+// difference stays connected with the flows it has: bindings go on, and the difference is tried again.
 #pragma once
 
 #include <chrono>
@@ -33,6 +36,11 @@ namespace dyncast::openflow {
 
 inline constexpr uint32_t kMaxResyncs = 3;                // in a row
 inline constexpr std::chrono::seconds kResyncMemory{30};  // free of errors for so long: a new row
+inline constexpr std::chrono::seconds kRefusedWait{10};   // after kMaxResyncs; doubled each time
+inline constexpr std::chrono::seconds kMaxRefusedWait{300};
+inline constexpr std::chrono::seconds kNewPlanWait{5};  // so long after a new plan for a switch that refused
+inline constexpr std::chrono::seconds kPlanWait{2};     // from OnFound on, bindings wait for the plan
+inline constexpr uint32_t kMaxAbandonedChecks = 3;      // in a row, for a plan
 inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
 inline constexpr size_t kMaxChecks = 16;                  // waiting
 
@@ -67,7 +75,7 @@ struct Sync {
 
 class Session {
  public:
-  enum class State : uint8_t { kHello, kFeatures, kDumping, kFound, kSyncing, kSynced, kClosed };
+  enum class State : uint8_t { kHello, kFeatures, kDumping, kFound, kSyncing, kSynced, kRefused, kClosed };
 
   // Decides whether a switch is served, and where its traffic is counted.
   class Host {
@@ -99,6 +107,7 @@ class Session {
   void SendPacket(PortNo port, ByteView packet);
   void SendToNeighbor(uint32_t neighbor_v4, ByteView packet);
   void CountBindings() { want_count_ = true; }
+  // Of more than kMaxChecks that wait, the newest is answered at once: with a difference that says so.
   void Check(uint64_t request);
   void Resync();
 
@@ -134,6 +143,8 @@ class Session {
   void StartWaitingDump(MonoTime now);
   void OnMultipart(ByteView message);
   void FinishDump();
+  void AbandonCheck();
+  void AnswerRefusedChecks();
   std::vector<FoundBinding> TakeBindings(Dump* dump) const;
 
   // session_sync.cc
@@ -146,6 +157,8 @@ class Session {
   bool OnSyncError(uint32_t xid, const ErrorMessage& error, MonoTime now);
   void FinishSync(MonoTime now);
   void ResyncAfter(const std::string& error, MonoTime now);
+  // When bindings may be sent; max() before OnFound.
+  MonoTime BindingsFrom() const;
 
   const ServerOptions options_;
   Listener* const listener_;
@@ -167,10 +180,14 @@ class Session {
   MonoTime next_expiry_{};
 
   bool found_once_ = false;   // OnFound was called in this session
+  MonoTime found_at_{};       // first
   bool synced_once_ = false;  // the first difference was sent: bindings may follow
   bool want_find_ = false;
   bool want_count_ = false;
   std::deque<uint64_t> want_checks_;
+  std::vector<uint64_t> refused_checks_;      // to be answered: too many wait
+  std::deque<uint32_t> abandoned_flow_xids_;  // dumps whose replies still come
+  uint32_t abandoned_in_row_ = 0;
   std::optional<Dump> dump_;
 
   std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
@@ -180,6 +197,9 @@ class Session {
   std::optional<Sync> sync_;
   uint32_t resyncs_in_row_ = 0;
   MonoTime last_resync_{};
+  std::chrono::seconds refused_wait_{0};  // the last one; 0: none
+  bool synced_since_refused_ = false;
+  std::optional<MonoTime> retry_at_;
 
   BindingQueue bindings_;
   const std::function<void(const BindingKey&, const BindingFlow*)> on_sent_;

@@ -36,6 +36,7 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
   }
   if (kind == DumpKind::kFind) {
     want_find_ = false;
+    retry_at_.reset();
     state_ = State::kDumping;
   }
 }
@@ -60,9 +61,25 @@ void Session::Check(uint64_t request) {
   if (want_checks_.size() >= kMaxChecks) {
     DYN_WARN("DC-OF-005", "switch", "check-dropped", "dpid={:#x} waiting={}", dpid_.value(),
              want_checks_.size());
+    refused_checks_.push_back(request);
     return;
   }
   want_checks_.push_back(request);
+}
+
+void Session::AnswerRefusedChecks() {
+  for (const uint64_t request : std::exchange(refused_checks_, {})) {
+    const SyncReport report{.deleted = 1, .differences = {"too many checks wait"}};
+    listener_->OnChecked(dpid_, request, report, {});
+  }
+}
+
+void Session::AbandonCheck() {
+  abandoned_flow_xids_.push_back(dump_->flow_xid);
+  if (abandoned_flow_xids_.size() > kMaxAbandonedChecks) abandoned_flow_xids_.pop_front();
+  ++abandoned_in_row_;
+  want_checks_.push_front(dump_->request);
+  dump_.reset();
 }
 
 void Session::Resync() {
@@ -128,6 +145,7 @@ void Session::FinishDump() {
   for (const pipeline::Meter& meter : dump.meters) meters[meter.id] = meter;
   std::vector<FoundBinding> bindings = TakeBindings(&dump);
   if (dump.kind == DumpKind::kCheck) {
+    abandoned_in_row_ = 0;
     const Desired nothing;
     SyncReport report = Compare(desired_ ? *desired_ : nothing, images, meters).report;
     listener_->OnChecked(dpid_, dump.request, report, std::move(bindings));
@@ -136,6 +154,7 @@ void Session::FinishDump() {
   installed_ = std::move(images);
   installed_meters_ = std::move(meters);
   state_ = State::kFound;
+  if (!found_once_) found_at_ = now_;
   found_once_ = true;
   desired_changed_ = desired_ != nullptr;
   listener_->OnFound(dpid_, std::move(bindings));

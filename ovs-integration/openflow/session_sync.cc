@@ -13,15 +13,21 @@ void Session::SetDesired(std::shared_ptr<const Desired> desired) {
   if (closed()) return;
   desired_ = std::move(desired);
   desired_changed_ = true;
+  // What was refused may have gone; what the switch holds must be read again first.
+  if (state_ == State::kRefused && retry_at_) retry_at_ = std::min(*retry_at_, now_ + kNewPlanWait);
 }
 
 bool Session::SyncDue() const {
   if (!desired_changed_ || sync_ || want_find_) return false;
-  if (dump_ && dump_->kind != DumpKind::kCount) return false;  // the dump must see one state
+  // A dump must see one state: the plan waits for it, or a check starts again after the plan, which is more
+  // urgent. Plans that never end do not keep a check from its answer.
+  if (dump_ && dump_->kind == DumpKind::kFind) return false;
+  if (dump_ && dump_->kind == DumpKind::kCheck && abandoned_in_row_ >= kMaxAbandonedChecks) return false;
   return state_ == State::kFound || state_ == State::kSynced;
 }
 
 void Session::StartSync(MonoTime now) {
+  if (dump_ && dump_->kind == DumpKind::kCheck) AbandonCheck();
   const Difference difference = Compare(*desired_, installed_, installed_meters_);
   desired_changed_ = false;
   synced_once_ = true;
@@ -109,6 +115,7 @@ void Session::FinishSync(MonoTime now) {
     return of_layout && !sync.target->meters.contains(entry.first);
   });
   state_ = State::kSynced;
+  synced_since_refused_ = true;
   DYN_LOG(kInfo, "switch", "synced", "dpid={:#x} kept={} added={} deleted={}", dpid_.value(),
           sync.report.kept, sync.report.added, sync.report.deleted);
   listener_->OnSynced(dpid_, sync.report);
@@ -117,11 +124,21 @@ void Session::FinishSync(MonoTime now) {
 void Session::ResyncAfter(const std::string& error, MonoTime now) {
   if (closed()) return;
   last_error_ = error;
-  if (now >= last_resync_ + kResyncMemory) resyncs_in_row_ = 0;
+  if (now >= last_resync_ + kResyncMemory && (refused_wait_.count() == 0 || synced_since_refused_)) {
+    resyncs_in_row_ = 0;
+    refused_wait_ = std::chrono::seconds{0};
+  }
   last_resync_ = now;
   if (want_find_ || (dump_ && dump_->kind == DumpKind::kFind)) return;  // already on the way
   if (resyncs_in_row_ >= kMaxResyncs) {
-    return Close(fmt::format("{} resyncs in a row did not help: {}", resyncs_in_row_, error));
+    if (!sync_) state_ = State::kRefused;
+    if (retry_at_) return;
+    refused_wait_ = std::clamp(2 * refused_wait_, kRefusedWait, kMaxRefusedWait);
+    retry_at_ = now + refused_wait_;
+    synced_since_refused_ = false;
+    DYN_WARN("DC-OF-013", "switch", "refused", "dpid={:#x} resyncs={} error={} again_in_s={}", dpid_.value(),
+             resyncs_in_row_, error, refused_wait_.count());
+    return;
   }
   ++resyncs_in_row_;
   ++counters_->resyncs;

@@ -2,8 +2,9 @@
 //
 // A session's life: hello -> features (who is it) -> dump of our flows -> [desired known] -> one bundle
 // with the difference, barrier -> synced. The switch is never cleared; a flow that is right is left
-// alone. After an unexpected error the session dumps again (at most `kMaxResyncs` times in a row, then
-// it is closed). New differences are sent only when the last bundle was confirmed.
+// alone. After an unexpected error the session dumps again (`kMaxResyncs` times in a row, then after
+// growing waits; the switch stays connected meanwhile). New differences are sent only when the last bundle
+// was confirmed.
 //
 // One thread: all calls come from the control thread; callbacks are made from Run().
 #pragma once
@@ -74,7 +75,7 @@ struct SwitchCounters {
 struct SwitchStatus {
   DatapathId dpid;
   std::string peer;
-  std::string state;  // "handshake", "dumping", "found", "syncing", "synced", "away"
+  std::string state;  // "handshake", "dumping", "found", "syncing", "synced", "refused", "away"
   std::string last_error;
   SwitchCounters counters;
 };

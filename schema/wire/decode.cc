@@ -1,8 +1,12 @@
 // Bytes of a peer to domain types. Nothing here trusts the peer: every field is checked against its rule,
 // and no text of the peer reaches an error but through Shown().
 #include <fmt/core.h>
+#include <google/protobuf/arena.h>
 
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <memory_resource>
 #include <set>
 
 #include "schema/model/name.h"
@@ -175,7 +179,9 @@ Result<Body> FromProto(const v1::Report& from) {
                    fmt::format("must be at most {}", kMaxMetrics));
   }
   to.metrics.reserve(count);
-  std::set<std::string_view> seen;  // views into `from`
+  std::array<std::byte, 2048> room;
+  std::pmr::monotonic_buffer_resource pool(room.data(), room.size());
+  std::pmr::set<std::string_view> seen(&pool);  // views into `from`
   for (const v1::Metric& metric : from.metrics()) {
     std::optional<MetricSample> sample = FromProto(metric);
     if (!sample || !seen.insert(metric.name()).second) {
@@ -244,7 +250,10 @@ Result<AgentMessage> Decode(std::string_view topic, std::string_view bytes) {
     return refuse(Errc::kLimit,
                   fmt::format("{} bytes of message, at most {}", bytes.size(), kMaxMessageBytes));
   }
-  v1::Envelope envelope;
+  // A report of usual size needs no memory but this.
+  std::array<char, 8192> room;
+  google::protobuf::Arena arena(room.data(), room.size());
+  v1::Envelope& envelope = *google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
   if (!envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return refuse(Errc::kParse, fmt::format("{} bytes that are no dyncast.v1.Envelope", bytes.size()));
   }

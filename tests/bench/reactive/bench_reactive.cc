@@ -187,7 +187,10 @@ Figures Sessions(const std::string& bin, const fs::path& dir, int window, int se
   f.setups_per_s = result["setups_per_second"].get<double>();
   f.p50_us = result["latency_us"]["p50"].get<double>();
   f.p99_us = result["latency_us"]["p99"].get<double>();
-  const auto said = nlohmann::json::parse(text, nullptr, false);
+  // Its last line; the sessions' log stands before it.
+  const size_t last = text.rfind("\n{");
+  const auto said =
+      nlohmann::json::parse(last == std::string::npos ? text : text.substr(last), nullptr, false);
   if (!said.is_discarded() && said.contains("cpu_us_per_demand"))
     f.control_us = said["cpu_us_per_demand"].get<double>();
   return f;

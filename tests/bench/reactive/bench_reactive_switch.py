@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", required=True)
     arguments = parser.parse_args()
-    seconds, runs = (1.5, 2) if arguments.quick else (5, 5)
+    seconds, runs = (1, 3) if arguments.quick else (4, 7)
     seen = {}
 
     def note(key, value):

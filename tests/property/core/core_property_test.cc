@@ -17,12 +17,14 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
   uint64_t demands = 0;
   uint64_t moved = 0;
   uint64_t restarts = 0;
+  uint64_t deleted = 0;
   for (uint64_t seed = first; seed < first + 6; ++seed) {
     Driver driver(seed);
     driver.Run(4000);
     demands += driver.demands;
     moved += driver.moved;
     restarts += driver.restarts;
+    deleted += driver.deleted;
     ASSERT_TRUE(driver.oracle.broken.empty()) << "DYNCAST_TEST_SEED=" << seed << "\n"
                                               << driver.oracle.broken.front();
   }
@@ -30,6 +32,7 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
   EXPECT_GT(demands, 1000u);
   EXPECT_GT(moved, 20u);
   EXPECT_GT(restarts, 10u);
+  EXPECT_GT(deleted, 5u);
 }
 
 TEST(CoreProperty, TheSameEventsGiveTheSameEffects) {

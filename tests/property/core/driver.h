@@ -35,6 +35,7 @@ class Driver {
   uint64_t demands = 0;
   uint64_t moved = 0;
   uint64_t restarts = 0;
+  uint64_t deleted = 0;
 
  private:
   static constexpr const char* kServices[] = {"web", "rtp", "api"};
@@ -233,6 +234,20 @@ class Driver {
     Deliver(SwitchSynced{id}, "synced");
   }
 
+  // Somebody deletes a flow.
+  void Delete() {
+    for (auto& [id, sw] : oracle.switches) {
+      if (!sw.found || sw.flows.empty()) continue;
+      auto flow = sw.flows.begin();
+      std::advance(flow, Pick(sw.flows.size()));
+      const auto [key, gone] = *flow;
+      sw.flows.erase(flow);
+      ++deleted;
+      Deliver(BindingFlowEnded{id, Found(key, gone), EndReason::kFlowLost}, "deleted");
+      return;
+    }
+  }
+
   void Refuse() {
     for (auto& [id, sw] : oracle.switches) {
       if (!sw.found || sw.flows.empty()) continue;
@@ -312,6 +327,8 @@ class Driver {
       Deliver(Tick{}, "later", oracle.flowless);
     } else if (dice < 998) {
       Restart();
+    } else {
+      Delete();
     }
   }
 

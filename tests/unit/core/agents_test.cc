@@ -157,6 +157,31 @@ TEST_F(AgentsTest, RefusalsDoNotKeepAnAgentAlive) {
   EXPECT_EQ(View("web-2").reason, "agent-silent");
 }
 
+TEST_F(AgentsTest, ASlowFirstCheckAfterAnAgentsRestartTakesNothingDown) {
+  StartWeb();
+  const auto restart = [&] {
+    ++epoch_;
+    sequence_ = 0;
+    Say("a2", wire::Heartbeat{milliseconds{20000}});
+  };
+  restart();
+  Announce("a2", "web-2", "web", "10.2.0.10", wire::Health::kUnknown);
+  Tick(config_.controller.startup_grace + seconds{1});
+  EXPECT_EQ(View("web-2").state, InstanceState::kUp) << View("web-2").reason;
+  Announce("a2", "web-2", "web", "10.2.0.10", wire::Health::kDown);
+  EXPECT_EQ(View("web-2").reason, "health");
+  Announce("a2", "web-2", "web", "10.2.0.10");
+  // Not even named: it is gone.
+  restart();
+  Tick(config_.controller.startup_grace);
+  EXPECT_EQ(View("web-2").reason, "not-announced");
+  Announce("a2", "web-2", "web", "10.2.0.10");
+  restart();
+  Announce("a2", "web-2", "web", "10.2.0.10", wire::Health::kUnknown);
+  Tick(seconds{61});
+  EXPECT_EQ(View("web-2").reason, "agent-silent");
+}
+
 TEST_F(AgentsTest, EventsAboutRefusalsAreFew) {
   Start();
   size_t events = Records<EventRecord>(Tick()).size();

@@ -158,6 +158,29 @@ TEST_F(CoreTest, AGoneInstancesBindingsSelectAgainOneByOne) {
   EXPECT_EQ(moved, 50u);
 }
 
+TEST_F(CoreTest, APacketWithoutEgressIsForwardedOnlyWhileThePlanIsOnItsWay) {
+  config_.services[0].affinity.limit = 1;
+  StartWeb();
+  const InstanceId bound = Went(Do(Demand("r1", "web", 1)));
+  auto again = Demand("r1", "web", 1);
+  again.egress_gone = true;
+  auto unbound = Demand("r1", "web", 2);
+  unbound.egress_gone = true;
+  Advance(milliseconds{999});
+  EXPECT_EQ(Went(Do(again)), bound);
+  EXPECT_TRUE(Went(Do(unbound)).valid());
+  EXPECT_EQ(Counter("demands-dropped-no-egress"), 0u);
+  Advance(milliseconds{1});
+  EXPECT_TRUE(All<ForwardDemand>(Do(again)).empty());
+  EXPECT_TRUE(All<ForwardDemand>(Do(unbound)).empty());
+  EXPECT_EQ(Counter("demands-dropped-no-egress"), 2u);
+  EXPECT_EQ(Went(Do(Demand("r1", "web", 1))), bound) << "a packet that has not yet been there";
+  EXPECT_EQ(core_->binding_count(), 1u) << "the binding stays";
+  // A new plan is a new chance.
+  Announce("a3", "web-4", "web", "10.3.0.11");
+  EXPECT_EQ(Went(Do(again)), bound);
+}
+
 TEST_F(CoreTest, BindingsOfAnInstanceThatReturnsAreItsOwnAgain) {
   StartWeb();
   for (uint16_t i = 1; i <= 10; ++i) Do(Demand("r1", "web", i));

@@ -201,6 +201,65 @@ TEST_F(SwitchesTest, EndsAndCountsAreRecorded) {
   EXPECT_LE(asked, 6u);
 }
 
+TEST_F(SwitchesTest, ALateEndOfAFlowThatWasSentAgainIsNotItsEnd) {
+  StartBound(1);
+  const auto flow = core_->BindingsOf(Sw("r1"))[0];
+  Advance(seconds{60});
+  EXPECT_EQ(All<InstallBinding>(Do(Demand("r1", "web", 1))).size(), 1u) << "its flow has just timed out";
+  EXPECT_TRUE(Do(BindingFlowEnded{Sw("r1"), Found(flow.key, flow.instance), EndReason::kIdle}).empty());
+  EXPECT_EQ(core_->binding_count(), 1u);
+  Advance(seconds{60});
+  EXPECT_EQ(
+      Records<BindingEnded>(Do(BindingFlowEnded{Sw("r1"), Found(flow.key, flow.instance), EndReason::kIdle}))
+          .size(),
+      1u);
+}
+
+TEST_F(SwitchesTest, AFlowThatSomebodyDeletedGoesBack) {
+  StartBound(1);
+  const auto flow = core_->BindingsOf(Sw("r1"))[0];
+  const auto lost = [&] {
+    return Do(BindingFlowEnded{Sw("r1"), Found(flow.key, flow.instance), EndReason::kFlowLost});
+  };
+  Advance(seconds{2});
+  const Effects restored = lost();
+  EXPECT_TRUE(Records<BindingEnded>(restored).empty());
+  ASSERT_EQ(All<InstallBinding>(restored).size(), 1u);
+  EXPECT_EQ(All<InstallBinding>(restored)[0].flow.key, flow.key);
+  EXPECT_EQ(All<InstallBinding>(restored)[0].flow.instance, flow.instance);
+  EXPECT_EQ(Counter("flows-restored"), 1u);
+  const bool second = View("web-2").id == flow.instance;
+  Announce(second ? "a2" : "a3", second ? "web-2" : "web-3", "web", second ? "10.2.0.10" : "10.3.0.10",
+           wire::Health::kDown);
+  Advance(seconds{2});
+  const Effects gone = lost();
+  EXPECT_TRUE(All<InstallBinding>(gone).empty());
+  EXPECT_EQ(Records<BindingEnded>(gone).size(), 1u);
+  EXPECT_EQ(Counter("flows-restored"), 1u);
+}
+
+TEST_F(SwitchesTest, AKeyThatEndsAndIsRefusedAgainIsLookedAtOnce) {
+  StartWeb();
+  const auto first = All<InstallBinding>(Do(Demand("r1", "web", 1)))[0].flow;
+  Do(BindingFlowRefused{Sw("r1"), first.key, "table full"});
+  Advance(milliseconds{500});
+  // The switch has it after all, and it ends there.
+  Do(BindingFlowEnded{Sw("r1"), Found(first.key, first.instance), EndReason::kIdle});
+  ASSERT_EQ(core_->binding_count(), 0u);
+  Do(Demand("r1", "web", 1));
+  Do(BindingFlowRefused{Sw("r1"), first.key, "table full"});
+  Say("a2", wire::Heartbeat{milliseconds{3600000}});
+  Say("a3", wire::Heartbeat{milliseconds{3600000}});
+  size_t ended = 0;
+  for (int i = 0; i < 70; ++i) ended += Records<BindingEnded>(Tick(seconds{1})).size();
+  EXPECT_EQ(ended, 1u);
+  // The list forgot the key with its row: it is watched anew.
+  Do(Demand("r1", "web", 1));
+  Do(BindingFlowRefused{Sw("r1"), first.key, "table full"});
+  for (int i = 0; i < 70; ++i) ended += Records<BindingEnded>(Tick(seconds{1})).size();
+  EXPECT_EQ(ended, 2u);
+}
+
 TEST_F(SwitchesTest, ARefusedFlowStaysABindingAndEndsWhenIdle) {
   StartWeb();
   const auto first = Do(Demand("r1", "web", 1));

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <random>
 
 #include "tests/unit/openflow/harness.h"
 
@@ -23,8 +26,13 @@ class Bindings : public ::testing::Test {
   std::unique_ptr<Joined> j;
 };
 
-TEST_F(Bindings, LeaveTogetherAfterTheTick) {
+TEST_F(Bindings, TheFirstLeavesAtOnceAndOthersTogetherAfterTheTick) {
   Begin();
+  Install(MakeBinding(100));
+  EXPECT_LE(j->session->NextDeadline(), j->now.mono) << "nothing was sent for a tick: no reason to wait";
+  j->Pump();
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 1u);
+  j->fake.ResetCounts();
   for (uint32_t i = 0; i < 5; ++i) Install(MakeBinding(i));
   j->Pump();
   EXPECT_EQ(j->fake.received_total(), 0u);
@@ -32,7 +40,7 @@ TEST_F(Bindings, LeaveTogetherAfterTheTick) {
   j->Advance(Micros{1000});
   EXPECT_EQ(j->fake.received(MsgType::kBundleControl), 2u);
   EXPECT_EQ(j->fake.received(MsgType::kBundleAdd), 5u);
-  EXPECT_EQ(j->fake.FlowsOf(20).size(), 5u);
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 6u);
 }
 
 TEST_F(Bindings, LeaveAtOnceWhenABundleIsFullAndAtMostEightAreInFlight) {
@@ -235,6 +243,66 @@ TEST_F(Bindings, AskedForWhenFoundFollowTheStaticFlows) {
   k.Pump();
   EXPECT_EQ(k.fake.FlowsOf(20).size(), 1u);
   EXPECT_EQ(k.state(), State::kSynced);
+}
+
+TEST_F(Bindings, GoWithoutAPlanThatDoesNotCome) {
+  Joined k;
+  k.Pump();
+  ASSERT_EQ(k.recorder.found.size(), 1u);
+  for (uint32_t i = 0; i < 100000; ++i) k.session->InstallBinding(MakeBinding(i % 10), k.now.mono);
+  k.Advance(std::chrono::milliseconds(1999));
+  EXPECT_TRUE(k.fake.flows().empty());
+  EXPECT_EQ(k.session->queued_bindings(), 10u);
+  EXPECT_LE(k.session->NextDeadline(), k.now.mono + std::chrono::milliseconds(1));
+  k.Advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(k.fake.FlowsOf(20).size(), 10u);
+  EXPECT_EQ(k.fake.received(MsgType::kBundleAdd), 10u);
+  k.Want(SmallPlan());
+  k.Pump();
+  EXPECT_EQ(k.state(), State::kSynced);
+}
+
+TEST(BindingQueue, HoldsLittleMoreThanItsKeys) {
+  openflow::BindingQueue queue(Micros{1000}, 1000);
+  openflow::OutBuffer out;
+  openflow::SwitchCounters counters;
+  uint32_t xid = openflow::kFirstXid;
+  std::map<BindingKey, uint16_t> sent;  // 0: removed
+  const std::function<void(const BindingKey&, const BindingFlow*)> on_sent = [&](const BindingKey& key,
+                                                                                 const BindingFlow* flow) {
+    sent[key] = flow == nullptr ? uint16_t{0} : flow->instance.value();
+  };
+  MonoTime now{Micros{1000000}};
+  const auto flush = [&] {
+    queue.Flush({.out = &out, .next_xid = &xid, .counters = &counters, .now = now, .sent = &on_sent});
+  };
+  // One batch is in flight: its numbers must stay below those that are given anew.
+  for (uint32_t i = 0; i < 5; ++i) queue.Install(MakeBinding(i, 3), now);
+  flush();
+  ASSERT_EQ(sent.size(), 5u);
+  EXPECT_TRUE(queue.InstallPending(MakeBinding(4).key));
+  std::map<BindingKey, uint16_t> wanted = sent;
+  std::mt19937 random(4711);  // irregular, so that numbers change when superseded ones go
+  for (uint32_t i = 0; i < 100000; ++i) {
+    const auto client = static_cast<uint32_t>(1 + random() % 10);  // 0 stays in flight
+    const bool remove = i % 13 == 0;
+    const BindingFlow flow = MakeBinding(client, static_cast<uint16_t>(1 + i % 50));
+    if (remove) {
+      queue.Remove(flow.key, now);
+    } else {
+      queue.Install(flow, now);
+    }
+    wanted[flow.key] = remove ? uint16_t{0} : flow.instance.value();
+    ASSERT_LE(queue.held(), 2 * queue.queued() + 1024);
+    ASSERT_LE(queue.queued(), 10u);
+    ASSERT_EQ(queue.InstallPending(flow.key), !remove) << i;
+  }
+  for (const auto& [key, instance] : wanted) EXPECT_EQ(queue.InstallPending(key), instance != 0);
+  now += Micros{1000};
+  flush();
+  EXPECT_EQ(sent, wanted);
+  EXPECT_EQ(queue.held(), 0u);
+  for (const auto& [key, instance] : wanted) EXPECT_EQ(queue.InstallPending(key), instance != 0);
 }
 
 }  // namespace

@@ -133,14 +133,40 @@ TEST(Sync, ARefusedStaticFlowLeadsToAResyncThatHelps) {
   EXPECT_EQ(j.fake.flows().size(), 5u);
 }
 
-TEST(Sync, GivesUpAfterThreeResyncs) {
-  Joined j({.flow_limit = 2});
+// Time passes, and the switch answers echo requests.
+void Pass(Joined* j, std::chrono::seconds time) {
+  for (int64_t i = 0; i < time.count(); ++i) j->Advance(std::chrono::seconds(1));
+}
+
+TEST(Sync, ASwitchThatRefusesThePlanStaysAndIsTriedAgainEverMoreSeldom) {
+  Joined j({.flow_limit = 4});
   j.Start(SmallPlan());
-  EXPECT_EQ(j.state(), State::kClosed);
+  EXPECT_EQ(j.state(), State::kRefused);
+  EXPECT_EQ(openflow::StateName(j.state()), "refused");
   EXPECT_EQ(j.counters.resyncs, 3u);
-  EXPECT_NE(j.session->close_reason().find("OFPFMFC_TABLE_FULL"), std::string::npos)
-      << j.session->close_reason();
+  EXPECT_NE(j.session->last_error().find("OFPFMFC_TABLE_FULL"), std::string::npos) << j.session->last_error();
   EXPECT_TRUE(j.fake.flows().empty());  // a bundle is all or nothing
+  // Bindings go on.
+  j.session->InstallBinding(MakeBinding(1), j.now.mono);
+  Pass(&j, std::chrono::seconds(9));
+  EXPECT_EQ(j.fake.FlowsOf(20).size(), 1u);
+  EXPECT_EQ(j.counters.resyncs, 3u);
+  Pass(&j, std::chrono::seconds(1));
+  EXPECT_EQ(j.counters.resyncs, 4u);
+  EXPECT_EQ(j.state(), State::kRefused);
+  Pass(&j, std::chrono::seconds(20 + 40 + 80 + 160 + 300 + 300));
+  EXPECT_EQ(j.counters.resyncs, 10u);
+  EXPECT_EQ(j.state(), State::kRefused);
+  EXPECT_TRUE(j.recorder.synced.empty());
+  // A plan that fits need not wait so long.
+  j.Want(SmallPlan(1));
+  Pass(&j, std::chrono::seconds(5));
+  EXPECT_EQ(j.state(), State::kSynced);
+  ASSERT_EQ(j.recorder.synced.size(), 1u);
+  EXPECT_EQ(j.fake.flows().size(), 4u);
+  // And then there is nothing left to be tried.
+  Pass(&j, std::chrono::seconds(400));
+  EXPECT_EQ(j.recorder.synced.size(), 1u);
 }
 
 TEST(Sync, ASwitchWithoutMetersIsServedWhenNoneAreWanted) {
@@ -182,6 +208,35 @@ TEST(Sync, CheckSeesADifferenceAndChangesNothing) {
   EXPECT_EQ(j.recorder.checked[0].bindings.size(), 1u);
   EXPECT_EQ(j.fake.received(MsgType::kBundleControl), 0u);
   EXPECT_EQ(j.state(), State::kSynced);
+}
+
+TEST(Sync, APlanDoesNotWaitForACheck) {
+  Joined j;
+  j.Start(SmallPlan());
+  j.session->Check(42);
+  j.session->Run(j.now);  // the request is out, its answer not yet in
+  j.Want(SmallPlan(4));
+  j.session->Run(j.now);
+  EXPECT_EQ(j.state(), State::kSyncing);
+  j.Pump();
+  EXPECT_EQ(j.state(), State::kSynced);
+  ASSERT_EQ(j.recorder.checked.size(), 1u);
+  EXPECT_EQ(j.recorder.checked[0].request, 42u);
+  EXPECT_EQ(j.recorder.checked[0].report.kept, 6u);
+  EXPECT_TRUE(j.recorder.checked[0].report.differences.empty());
+}
+
+TEST(Sync, ChecksBeyondTheLimitAreAnsweredAsFailed) {
+  Joined j;
+  j.Start(SmallPlan());
+  for (uint64_t request = 1; request <= openflow::kMaxChecks + 2; ++request) j.session->Check(request);
+  j.Pump();
+  ASSERT_EQ(j.recorder.checked.size(), openflow::kMaxChecks + 2);
+  for (const auto& checked : j.recorder.checked) {
+    const bool failed = checked.request > openflow::kMaxChecks;
+    EXPECT_EQ(checked.report.deleted, failed ? 1u : 0u) << checked.request;
+    EXPECT_EQ(checked.report.differences.size(), failed ? 1u : 0u) << checked.request;
+  }
 }
 
 TEST(ImageCache, RefusesBadTextAndDoubleFlows) {
