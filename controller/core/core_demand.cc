@@ -43,6 +43,11 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
     FollowBinding(event, row, now, effects);
     return;
   }
+  // The end of a connection that nobody here knows is no demand: a binding for it would serve nothing.
+  if (row == nullptr && event.phase == TcpPhase::kReset) {
+    ++counters_["resets-without-binding"];
+    return;
+  }
   if (row == nullptr && table_.CountOf(event.service, event.at) >= service->spec.affinity.limit) {
     ServeUnbound(event, service, key, now, effects);
     return;
@@ -65,7 +70,8 @@ uint16_t Core::Impl::IdleTimeout(const Service& service, const DemandArrived& ev
   }
   switch (event.phase) {
     case TcpPhase::kOpening: return whole_s;
-    case TcpPhase::kClosing: return std::min(whole_s, seconds(affinity.fin_timeout));
+    case TcpPhase::kClosing:
+    case TcpPhase::kReset: return std::min(whole_s, seconds(affinity.fin_timeout));
     case TcpPhase::kNone: break;
   }
   return current_s == 0 ? whole_s : current_s;

@@ -51,7 +51,7 @@ struct SwitchLost {
   std::string reason;
 };
 // What a TCP packet of the client says of its connection (RFC 9293 section 3.1).
-enum class TcpPhase : uint8_t { kNone, kOpening /* SYN */, kClosing /* FIN or RST */ };
+enum class TcpPhase : uint8_t { kNone, kOpening /* SYN */, kClosing /* FIN */, kReset /* RST */ };
 
 // A packet to a D-SID without a usable binding. `packet` is valid during the step only.
 struct DemandArrived {

@@ -91,7 +91,11 @@ Json StatusJson(const core::FabricView& view, const StatusInput& input) {
   uint64_t bindings = 0;
   uint64_t demands = 0;
   for (const auto& s : view.switches) synced += s.state == "synced";
-  for (const auto& i : view.instances) up += i.state != InstanceState::kDown;
+  uint64_t draining = 0;
+  for (const auto& i : view.instances) {
+    up += i.state == InstanceState::kUp;
+    draining += i.state == InstanceState::kDraining;
+  }
   for (const auto& a : view.agents) heard += !a.silent;
   for (const auto& s : view.services) {
     bindings += s.bindings;
@@ -113,6 +117,7 @@ Json StatusJson(const core::FabricView& view, const StatusInput& input) {
           {"switches_synced", synced},
           {"switches_total", view.switches.size()},
           {"instances_up", up},
+          {"instances_draining", draining},
           {"instances_known", view.instances.size()},
           {"agents_heard", heard},
           {"agents_total", view.agents.size()},
@@ -306,7 +311,8 @@ Json SyncJson(const std::string& name, const std::optional<openflow::SyncReport>
 
 Json CheckJson(const SwitchCheck& c, std::optional<uint64_t> bindings_database) {
   const bool ok = c.reachable && c.flows.added == 0 && c.flows.deleted == 0 && c.bindings_differ == 0 &&
-                  c.plan_equal && (!bindings_database || *bindings_database == c.bindings_table);
+                  c.plan_equal && c.ports_missing.empty() &&
+                  (!bindings_database || *bindings_database == c.bindings_table);
   Json row = {{"name", c.name}, {"ok", ok}, {"reachable", c.reachable}};
   if (!c.reachable) return row;
   row["kept"] = c.flows.kept;
@@ -317,7 +323,11 @@ Json CheckJson(const SwitchCheck& c, std::optional<uint64_t> bindings_database) 
   row["bindings_differ"] = c.bindings_differ;
   if (bindings_database) row["bindings_database"] = *bindings_database;
   row["plan_equal"] = c.plan_equal;
+  row["ports_missing"] = c.ports_missing;
   row["differences"] = c.flows.differences;
+  for (const std::string& port : c.ports_missing) {
+    row["differences"].push_back("port " + port + " has no OpenFlow number: see `dyncastctl switches`");
+  }
   return row;
 }
 

@@ -257,9 +257,10 @@ void ControlLoop::OnPunt(DatapathId dpid, const openflow::Punt& punt) {
       constexpr uint8_t kFin = 0x01;
       constexpr uint8_t kSyn = 0x02;
       constexpr uint8_t kRst = 0x04;
-      const core::TcpPhase phase = (parsed->tcp_flags & (kFin | kRst)) != 0 ? core::TcpPhase::kClosing
-                                   : (parsed->tcp_flags & kSyn) != 0        ? core::TcpPhase::kOpening
-                                                                            : core::TcpPhase::kNone;
+      const core::TcpPhase phase = (parsed->tcp_flags & kRst) != 0   ? core::TcpPhase::kReset
+                                   : (parsed->tcp_flags & kFin) != 0 ? core::TcpPhase::kClosing
+                                   : (parsed->tcp_flags & kSyn) != 0 ? core::TcpPhase::kOpening
+                                                                     : core::TcpPhase::kNone;
       effects_.clear();
       core_->StepDemand(core::DemandArrived{.at = entry->id,
                                             .service = punt.service,
@@ -347,6 +348,8 @@ void ControlLoop::OnPorts(const std::string& switch_name,
   SwitchEntry* entry = ByName(switch_name);
   if (entry == nullptr) return;
   entry->last_problem.clear();
+  entry->ports.clear();
+  for (const auto& [name, number] : ports) entry->ports.insert(name);
   StepNow(core::PortsKnown{entry->id, ports});
 }
 
@@ -409,6 +412,12 @@ void ControlLoop::OnChecked(DatapathId dpid, uint64_t request, const openflow::S
   check.bindings_differ += held.size();
   const auto in_force = core_->PlanInForce(entry->id);
   const auto anew = core_->PlanAnew(entry->id);
+  for (const config::SwitchConfig& sw : config_->switches) {
+    if (sw.name != entry->name) continue;
+    for (const config::PortConfig& port : sw.ports) {
+      if (!entry->ports.contains(port.name)) check.ports_missing.push_back(port.name);
+    }
+  }
   check.plan_equal = in_force && anew && *in_force == *anew;
   done(std::move(check));
 }

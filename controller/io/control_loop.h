@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,11 +26,12 @@ namespace dyncast {
 struct SwitchCheck {
   std::string name;
   bool reachable = false;
-  openflow::SyncReport flows;    // kept: right; added: missing; deleted: unexpected
-  uint64_t bindings_switch = 0;  // binding flows that the switch holds
-  uint64_t bindings_table = 0;   // bindings that the core holds for it
-  uint64_t bindings_differ = 0;  // in one of the two only, or with another instance
-  bool plan_equal = false;       // the plan in force equals the plan made anew
+  openflow::SyncReport flows;              // kept: right; added: missing; deleted: unexpected
+  uint64_t bindings_switch = 0;            // binding flows that the switch holds
+  uint64_t bindings_table = 0;             // bindings that the core holds for it
+  uint64_t bindings_differ = 0;            // in one of the two only, or with another instance
+  bool plan_equal = false;                 // the plan in force equals the plan made anew
+  std::vector<std::string> ports_missing;  // configured, but without an OpenFlow number: not in the plan
 };
 
 class ControlLoop : public openflow::Listener, public ovsdb::Listener {
@@ -89,7 +91,8 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
     SwitchId id;
     DatapathId dpid;
     std::optional<openflow::SyncReport> last_sync;
-    std::string last_problem;  // of its database, as last noted
+    std::set<std::string> ports;  // those with an OpenFlow number
+    std::string last_problem;     // of its database, as last noted
     std::vector<std::function<void(std::optional<openflow::SyncReport>)>> resyncs;
   };
 

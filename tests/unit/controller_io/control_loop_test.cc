@@ -235,6 +235,16 @@ TEST_F(ControlLoopTest, CheckSeesPlantedFaultsAndSyncRepairsThem) {
   EXPECT_EQ(Ask("POST", "/v1/check")["ok"], true);
 }
 
+TEST_F(ControlLoopTest, CheckNamesAPortThatTheSwitchDoesNotHave) {
+  BringUp();
+  EXPECT_EQ(Ask("POST", "/v1/check")["ok"], true);
+  loop_->OnPorts("dr1", {{"c1", PortNo{1}}});
+  ASSERT_TRUE(Until([&] { return State() == "synced"; }));
+  const Json check = Ask("POST", "/v1/check");
+  EXPECT_EQ(check["ok"], false);
+  EXPECT_EQ(check["switches"][0]["ports_missing"], Json::array({"up"})) << check;
+}
+
 TEST_F(ControlLoopTest, ReloadRefusesWhatCannotChangeAndKeepsTheRest) {
   BringUp();
   auto moved = std::make_shared<config::FabricConfig>(*config_);

@@ -107,6 +107,19 @@ TEST_F(CoreTest, FinTimeoutOnlyForFiveTuplesOfTcp) {
   EXPECT_EQ(All<InstallBinding>(Do(Demand("r1", "rtp", 1)))[0].flow.fin_timeout, seconds{0});
 }
 
+TEST_F(CoreTest, AResetOfAConnectionThatNobodyKnowsIsNoDemand) {
+  StartWeb();
+  DemandArrived reset = Demand("r1", "web", 4001);
+  reset.phase = TcpPhase::kReset;
+  EXPECT_TRUE(Do(reset).empty());
+  EXPECT_EQ(core_->binding_count(), 0u);
+  reset.phase = TcpPhase::kNone;
+  Do(reset);
+  ASSERT_EQ(core_->binding_count(), 1u);
+  reset.phase = TcpPhase::kReset;
+  EXPECT_EQ(All<InstallBinding>(Do(reset)).size(), 1u) << "of a known one it is the end, and is delivered";
+}
+
 // A short connection may close before the switch uses its flow: the controller alone sees the FIN.
 TEST_F(CoreTest, AFinThatReachesTheControllerShortensTheBinding) {
   StartWeb();
