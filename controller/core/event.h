@@ -41,6 +41,10 @@ struct PortsKnown {
 struct SwitchFound {
   SwitchId at;
   std::vector<FoundBinding> bindings;
+  std::vector<FoundDispatch> dispatch;  // of services with dispatch learn, or store generations
+  // The switch holds no static flow of ours: it (re)started empty, so bindings missing in it were not ended
+  // by it, they are put back.
+  bool empty = false;
 };
 // The switch holds what it must.
 struct SwitchSynced {
@@ -75,6 +79,36 @@ struct BindingFlowRefused {
   BindingKey key;
   std::string error;
 };
+// The switch bound flows by itself, or gave them another instance, or (generations) took them over into the
+// current table. From its flow monitor, in the order of the changes; our own InstallBindings are left out.
+struct BindingsLearned {
+  SwitchId at;
+  std::span<const FoundBinding> bindings;  // valid during the step
+};
+// The switch's flow monitor paused: what came and went meanwhile was not reported. What is there has been
+// reported by now.
+struct MonitorGap {
+  SwitchId at;
+};
+// An ICMP or ICMPv6 error (destination unreachable, too big, time exceeded, parameter problem) that the
+// switch cannot map by itself: the packet it quotes has a D-BID or a D-SID in it.
+struct IcmpErrorArrived {
+  SwitchId at;
+  // True: came from an access port, sent to a D-SID; the packet that it quotes is an instance's answer.
+  // False: on its way to a client; quotes a service request to a D-BID.
+  bool to_sid = false;
+  PortNo in_port;
+  IpAddress neighbor;  // !to_sid: the next hop it is going to
+  std::span<const uint8_t> packet;
+  // What it quotes, as it stands in the packet: source and destination of the quoted packet.
+  Demand quoted;
+};
+// A routed packet whose TTL or hop limit ran out here.
+struct TtlExceeded {
+  SwitchId at;
+  PortNo in_port;
+  std::span<const uint8_t> packet;
+};
 // Counters of binding flows, some or all of a switch.
 struct BindingsCounted {
   SwitchId at;
@@ -101,9 +135,10 @@ struct DrainRequested {
 // Time passes: at least every 100 ms, and at Core::NextDeadline().
 struct Tick {};
 
-using Event = std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost,
-                           DemandArrived, BindingFlowEnded, BindingFlowRefused, BindingsCounted,
-                           NeighborWanted, NeighborFound, DrainRequested, Tick>;
+using Event =
+    std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost, DemandArrived,
+                 BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap, BindingsCounted,
+                 NeighborWanted, NeighborFound, IcmpErrorArrived, TtlExceeded, DrainRequested, Tick>;
 
 // ---- Effects ------------------------------------------------------------------------------------
 
@@ -125,6 +160,13 @@ struct RemoveBindingsOf {
   SwitchId at;
   ServiceId service;
   InstanceId instance;
+};
+// Delete all binding flows of a service in one table: the older generation, before a plan makes its table the
+// current one; or all that a service leaves behind.
+struct RemoveBindingsAt {
+  SwitchId at;
+  ServiceId service;
+  BindingPlace place = BindingPlace::kTimed;
 };
 // Send the demand's packet on, through the egress of `instance`. `packet` is the event's.
 struct ForwardDemand {
@@ -157,10 +199,37 @@ struct SendHeld {
 // Read counters of the switch's binding flows.
 struct CountBindings {
   SwitchId at;
+  bool generations = false;  // those without timeouts too: costs the switch 3 us each
+};
+// Deliver an ICMP error to an instance: outer destination and quoted source become its D-BID.
+struct ForwardIcmpError {
+  SwitchId at;
+  PortNo in_port;
+  ServiceId service;
+  InstanceId instance;
+  IpAddress bid;
+  std::span<const uint8_t> packet;
+};
+// Send an ICMP error on to the client, quoting `sid` in place of `bid`; its source too, if that is `bid`.
+// Without `bid` (none) as it is.
+struct ReturnIcmpError {
+  SwitchId at;
+  IpAddress neighbor;
+  IpAddress bid;
+  IpAddress sid;
+  std::span<const uint8_t> packet;
+};
+// Answer with ICMP time exceeded (RFC 792, RFC 4443) from `gateway`, out of the port the packet came from.
+struct AnswerTtlExceeded {
+  SwitchId at;
+  PortNo in_port;
+  IpAddress gateway;
+  std::span<const uint8_t> packet;
 };
 
-using Effect = std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, ForwardDemand,
-                            RefuseDemand, AskNeighbor, SendHeld, CountBindings, Record>;
+using Effect = std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, RemoveBindingsAt,
+                            ForwardDemand, RefuseDemand, AskNeighbor, SendHeld, CountBindings,
+                            ForwardIcmpError, ReturnIcmpError, AnswerTtlExceeded, Record>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dyncast::core

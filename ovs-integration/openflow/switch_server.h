@@ -36,16 +36,31 @@ struct SyncReport {
 struct Punt {
   pipeline::PuntReason reason = pipeline::PuntReason::kDemand;
   ServiceId service;
-  PortNo in_port;
-  uint32_t reg5 = 0;
+  PortNo in_port;      // a TaggedPort
+  IpAddress neighbor;  // next hop, from reg5 or xxreg3; none if there is none
   std::span<const uint8_t> packet;
 };
+
+// What a switch held when its session looked.
+struct FoundSwitch {
+  std::vector<FoundBinding> bindings;
+  std::vector<FoundDispatch> dispatch;
+  bool empty = false;  // no static flow of ours at all: it started anew
+};
+
+// Which binding flows are counted.
+enum class CountScope : uint8_t { kTimed, kAll };
 
 class Listener {
  public:
   virtual ~Listener() = default;
   // The dump is complete and nothing was changed yet. Answer with SetDesired (now or later).
-  virtual void OnFound(DatapathId dpid, std::vector<FoundBinding> bindings) = 0;
+  virtual void OnFound(DatapathId dpid, FoundSwitch found) = 0;
+  // From the flow monitor: bindings that the switch learned, changed or took over into a younger generation.
+  // Never our own installs. `bindings` is valid during the call.
+  virtual void OnLearned(DatapathId dpid, std::span<const FoundBinding> bindings) = 0;
+  // The monitor paused and has resumed.
+  virtual void OnMonitorGap(DatapathId dpid) = 0;
   virtual void OnSynced(DatapathId dpid, const SyncReport& report) = 0;
   virtual void OnLost(DatapathId dpid, const std::string& reason) = 0;
   virtual void OnPunt(DatapathId dpid, const Punt& punt) = 0;
@@ -66,6 +81,8 @@ struct SwitchCounters {
   uint64_t packet_outs_sent = 0;
   uint64_t punts_received = 0;
   uint64_t flow_removed_received = 0;
+  uint64_t learned_received = 0;
+  uint64_t monitor_pauses = 0;
   uint64_t errors_received = 0;
   uint64_t malformed_received = 0;
   uint64_t connects = 0;
@@ -107,14 +124,16 @@ class SwitchServer {
   void InstallBinding(DatapathId dpid, const BindingFlow& flow);
   void RemoveBinding(DatapathId dpid, const BindingKey& key);
   void RemoveBindingsOf(DatapathId dpid, ServiceId service, InstanceId instance);
+  // All of a service in one table, sent before any later SetDesired's difference.
+  void RemoveBindingsAt(DatapathId dpid, ServiceId service, BindingPlace place);
   // Sends `packet` through the egress of `instance` (registers set, then the egress table).
   void ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId service, InstanceId instance,
                      std::span<const uint8_t> packet);
-  // Out of a port as it is.
+  // Out of a port (a TaggedPort), through the output table.
   void SendPacket(DatapathId dpid, PortNo port, std::span<const uint8_t> packet);
-  // Through the neighbour table (reg5 = neighbor).
-  void SendToNeighbor(DatapathId dpid, uint32_t neighbor_v4, std::span<const uint8_t> packet);
-  void CountBindings(DatapathId dpid);
+  // Through the neighbour table.
+  void SendToNeighbor(DatapathId dpid, const IpAddress& neighbor, std::span<const uint8_t> packet);
+  void CountBindings(DatapathId dpid, CountScope scope);
   // Dumps and compares without changing anything; OnChecked answers.
   void Check(DatapathId dpid, uint64_t request);
   // Dumps and repairs; OnFound and OnSynced answer.

@@ -6,6 +6,7 @@
 // One thread: calls and callbacks belong to the control thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +19,15 @@
 
 namespace dyncast::ovsdb {
 
+// Timeouts of one connection tracking zone (Datapath.ct_zones, CT_Timeout_Policy of ovs-vswitchd.conf.db(5)).
+struct ConntrackZone {
+  uint16_t zone = 0;
+  std::chrono::seconds idle{60};    // established TCP, UDP and other traffic
+  std::chrono::seconds closing{5};  // TCP after a FIN or RST
+  std::chrono::seconds opening{5};  // TCP before it is established: what a SYN flood leaves behind
+  friend bool operator==(const ConntrackZone&, const ConntrackZone&) = default;
+};
+
 struct DesiredBridge {
   std::string switch_name;
   std::string remote;  // "tcp:IP:PORT" or "unix:PATH"
@@ -28,6 +38,10 @@ struct DesiredBridge {
   std::string controller_target;
   bool adopt = false;
   std::vector<std::string> ports;  // the bridge's own name stands for its LOCAL port
+  // Only these zones of the bridge's datapath are written; others are left alone.
+  std::vector<ConntrackZone> zones;
+  // Most flows in each of the binding tables (Flow_Table.flow_limit, overflow refused); 0: no limit.
+  uint32_t binding_flow_limit = 0;
   friend bool operator==(const DesiredBridge&, const DesiredBridge&) = default;
 };
 

@@ -2,7 +2,9 @@
 // Pure: equal plans give equal text in equal order. openflow/ parses it and talks to the switch.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,11 +41,27 @@ struct Meter {
 // "meter=..,pktps,burst,bands=..", for ovs-ofctl add-meter and for people.
 std::string ToText(const Meter& meter);
 
+// A select group, selection_method=hash over reg4, reg7, xxreg2. Bucket i has bucket_id i, weight 1 and the
+// actions "set_field:INSTANCE->reg0,resubmit(,35)": equal weights are the only ones that OVS's hash gives
+// exact shares for (it takes the bucket with the largest 16-bit hash times weight).
+struct Group {
+  uint32_t id = 0;
+  std::vector<InstanceId> slots;  // never empty
+  friend bool operator==(const Group&, const Group&) = default;
+};
+// "group_id=..,type=select,...", for ovs-ofctl add-group and for people.
+std::string ToText(const Group& group);
+
 struct Compiled {
   std::vector<Meter> meters;
+  std::vector<Group> groups;
   std::vector<Flow> flows;  // without bindings; no two with the same table, priority and match
   friend bool operator==(const Compiled&, const Compiled&) = default;
 };
+
+// The bucket (0..slots-1) that OVS's hash selection takes for a key: what explain shows for a service with
+// dispatch learn. Equals ofproto/trace on builds of OVS without CRC32 hashing (Debian's; others: see docs).
+size_t SlotOf(const BindingKey& key, size_t slots);
 
 // kLimit if the plan needs more than a table or a register can hold; kConflict if two instances claim
 // the same (D-BID, protocol, port) on the return path, two services the same D-SID and port, or two
@@ -54,25 +72,36 @@ Result<Compiled> Compile(const SwitchPlan& plan);
 
 inline constexpr uint16_t kBindingPriority = 100;
 
-// The flow that holds one binding. The specification of what openflow/ encodes by template.
-//   table 20, priority 100, cookie kBinding|service|instance|switch, send_flow_rem, idle_timeout
-//   actions: [fin_timeout(idle_timeout=F),] set_field:INSTANCE->reg0
+// The flow that holds one binding. The specification of what openflow/ encodes by template, and (but for
+// fin_timeout's prerequisite) of what the switch itself learns.
+//   kTimed: table 20, priority 100, cookie kBinding|service|instance|switch, send_flow_rem, idle_timeout
+//     actions: [fin_timeout(idle_timeout=F),] set_field:INSTANCE->reg0
+//   kGeneration0/1: table 21/22, no timeouts, no send_flow_rem, actions: set_field:INSTANCE->reg0
 // fin_timeout stands only where the key has TCP and a source port, and F > 0.
 Flow CompileBinding(const BindingFlow& binding);
-// Match (kBinding table) of a key, as in CompileBinding. reg1 holds the service id (all 32 bits), the rest
-// depends on what the key keeps:
-//   5-tuple           tcp,reg1=S,nw_src=C,tp_src=P,tp_dst=Q      (or udp, sctp)
-//   4-tuple           tcp,reg1=S,nw_src=C,tp_dst=Q
-//   3-tuple           tcp,reg1=S,nw_src=C
-//   client[/PREFIX]   ip,reg1=S,reg8=C      (all 32 bits; the service table has masked C into reg8)
-// All are exact matches, so the key is read back from a dump without knowing the service: the client from
-// nw_src or else reg8, the service from reg1 or the cookie, what is wildcarded is 0 (kAny).
+// Match of a key: "reg1=S,reg4=K,reg7=P,xxreg2=C", exact in all bits; "tcp," or "tcp6," in front where
+// CompileBinding adds fin_timeout, whose prerequisite it is. Everything about the key is read back from the
+// registers.
 std::string BindingMatch(const BindingKey& key);
+// What a key is in the registers.
+struct KeyRegisters {
+  uint32_t reg1 = 0;
+  uint32_t reg4 = 0;
+  uint32_t reg7 = 0;
+  std::array<uint32_t, 4> xxreg2{};  // reg8..reg11
+  friend bool operator==(const KeyRegisters&, const KeyRegisters&) = default;
+};
+KeyRegisters RegistersOf(const BindingKey& key);
+// nullopt for registers that no key gives.
+std::optional<BindingKey> KeyOf(const KeyRegisters& registers, SwitchId at);
 
 // Actions of the packet-outs that openflow/ sends, in ovs-ofctl syntax.
 // A demand on its way to `instance`: in_port is the port that the demand came from.
 std::string DemandActions(ServiceId service, InstanceId instance);
 // A routed packet on to a neighbour that the switch has learned meanwhile: in_port is CONTROLLER.
-std::string NeighborActions(uint32_t neighbor_v4);
+std::string NeighborActions(const IpAddress& neighbor);
+// A packet of the controller's own, out of `port` (a TaggedPort): in_port is CONTROLLER. Its source MAC
+// becomes the gateway's on that port.
+std::string OutputActions(PortNo port);
 
 }  // namespace dyncast::pipeline

@@ -12,12 +12,22 @@ namespace dyncast::pipeline {
 
 // OpenFlow tables, in the order a packet meets them. Names are shown by dyncastctl and in the docs.
 enum class Table : uint8_t {
-  kClassify = 0,   // ARP, port roles, source check
-  kService = 10,   // D-SID, protocol, port -> service id
-  kBinding = 20,   // affinity key -> instance id
-  kSelect = 30,    // no binding: to the controller (reactive)
+  kClassify = 0,      // port and VLAN -> reg6; the tag is taken off
+  kAdmit = 5,         // ARP, ND, source check
+  kService = 10,      // D-SID, protocol, port -> service id and affinity key, in registers
+  kFragment = 12,     // as kService, for fragments, by the ports that connection tracking knows
+  kLookup = 15,       // service -> where its bindings are; then on to kSelect. Cookie kDispatch
+  kOlder = 16,        // generations, not in the current table: look into the older one
+  kRenew = 17,        // found in the older one: learn it into the current one
+  kMarked = 18,       // after connection tracking: mark -> instance id
+  kBinding = 20,      // timed bindings: affinity key -> instance id
+  kGeneration0 = 21,  // bindings without timeouts
+  kGeneration1 = 22,
+  kSelect = 30,    // no binding: to the controller (reactive), to the select group (learn)
+  kLearn = 35,     // selected by the group: keep it as the service's store does, then kEgress
   kEgress = 40,    // instance id -> D-BID; one flow per instance
   kReturn = 50,    // source D-BID -> D-SID; visited from kRoute by what leaves through an access port
+  kReturned = 55,  // the same, after connection tracking saw the answer
   kRoute = 60,     // destination -> next hop; TTL
   kNeighbor = 70,  // next hop -> MAC and port; learned from ARP
   kOutput = 80,    // port -> source MAC
@@ -25,9 +35,21 @@ enum class Table : uint8_t {
 std::string_view TableName(Table table);
 
 // Registers. reg0: instance id (0: none). reg1: service id. reg2: bit 0: the egress was gone, select
-// again. reg3: output port (65534: LOCAL). reg5: next hop's IPv4 address. reg6: role of the input port
-// (1 + PortRole). reg8: client address masked to the key's prefix, for keys made of the client alone
-// (`client`, `client/PREFIX`); IPv6 will use xxreg2 (reg8..11) for it.
+// again. reg3: output port as TaggedPort. reg5: next hop's IPv4 address; xxreg3 (reg12..15) its IPv6 address.
+// reg6: role of the input port (1 + PortRole) in bits 0..15, its VLAN id in bits 16..27.
+// The affinity key, whatever kind it is of, so that one flow learns and one group hashes all kinds:
+//   reg4   bits 0..7 protocol (0 where the key leaves it out; ICMPv6 counts as ICMP), bit 8: IPv6
+//   reg7   source port << 16 | destination port, 0 where the key leaves one out or the protocol has none
+//   xxreg2 (reg8..11) client address masked to the key's prefix; IPv4 in reg8, the rest 0
+constexpr uint32_t kKeyIpv6 = 0x100;  // in reg4
+
+// Select group of a service (dispatch learn), one per family: hash over exactly reg4, reg7, xxreg2.
+constexpr uint32_t GroupId(ServiceId service, bool v6) {  // NOLINT: a family, not a mode
+  return static_cast<uint32_t>(service.value()) | (v6 ? 0x10000u : 0u);
+}
+// Connection tracking: zone of a service with store kConntrack is its id (1..65534; 65535 is refused), that
+// of fragments this one. ct_mark: service << 16 | instance.
+inline constexpr uint16_t kFragmentZone = 65535;
 
 // cookie = owner (8 bits, 0xd1) | kind (8) | service (16) | instance (16) | switch (16).
 inline constexpr uint64_t kCookieOwner = 0xd1;
@@ -39,6 +61,9 @@ enum class FlowKind : uint8_t {
   // Learned by the switch from ARP; its `service` field holds the port's number. Not part of a
   // Compiled: sessions leave these flows alone. The switch deletes them with the flow that learned them.
   kNeighbor = 4,
+  // Static too: the kLookup flow of a service; its `instance` field holds bit 0: current generation, bit 1:
+  // over its limit, nothing is learned.
+  kDispatch = 5,
 };
 struct Cookie {
   FlowKind kind = FlowKind::kStatic;
@@ -55,8 +80,12 @@ std::optional<Cookie> DecodeCookie(uint64_t raw);  // nullopt: not ours
 enum class PuntReason : uint8_t {
   kDemand = 1,          // no binding
   kEgressGone = 2,      // bound, but the instance's egress flow is gone
-  kNeighborWanted = 3,  // reg5 holds the neighbour
-  kNeighborFound = 4,   // an ARP packet of a neighbour on one of our networks
+  kNeighborWanted = 3,  // reg5, or xxreg3 for IPv6, holds the neighbour
+  kNeighborFound = 4,   // an ARP or ND packet of a neighbour on one of our networks
+  kIcmpErrorToClient =
+      5,                // an ICMP error that leaves through an access port; next hop as for kNeighborWanted
+  kIcmpErrorToSid = 6,  // an ICMP error to a D-SID
+  kTtlExceeded = 7,     // TTL or hop limit at 1 or 0 where it would be routed
 };
 
 // Meter ids.

@@ -48,7 +48,10 @@ struct PortConfig {
   PortRole role = PortRole::kAccess;
   std::vector<IpPrefix> addresses;  // at least one; the gateway's addresses on this port
   std::vector<IpPrefix> sources;    // access only; default: the networks of `addresses`
-  std::optional<MacAddress> mac;    // default: made from fabric, switch and port names
+  std::optional<MacAddress> mac;    // default: made from fabric, switch and port names (and the VLAN id)
+  // 802.1Q VLAN id of this port's packets, 1..4094; 0: untagged. One interface may be several ports that
+  // differ in it.
+  uint16_t vlan = 0;
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
@@ -68,6 +71,9 @@ struct SwitchConfig {
   std::vector<PortConfig> ports;
   std::vector<RouteConfig> routes;
   PuntLimits punts;
+  // Most flows in each binding table, whatever the services' limits; beyond, the switch refuses to learn and
+  // demands are steered by hash. 1000..4000000.
+  uint32_t binding_flow_limit = 1500000;
   friend bool operator==(const SwitchConfig&, const SwitchConfig&) = default;
 };
 

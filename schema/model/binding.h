@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "schema/base/ids.h"
 #include "schema/base/ip.h"
@@ -40,6 +41,16 @@ BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId servi
 enum class DecidedBy : uint8_t { kController, kSwitch, kForwarder };
 std::string_view DecidedByName(DecidedBy by);
 
+// What a switch holds of a service's in-switch dispatch, as its session found it.
+struct FoundDispatch {
+  ServiceId service;
+  uint8_t generation = 0;
+  bool binding_closed = false;
+  std::vector<InstanceId> slots_v4;  // size kSlots, or empty
+  std::vector<InstanceId> slots_v6;
+  friend bool operator==(const FoundDispatch&, const FoundDispatch&) = default;
+};
+
 // Why a binding ended, as it stands in binding_history.reason.
 enum class EndReason : uint8_t {
   kIdle,             // idle timeout (or the FIN timeout) passed
@@ -52,12 +63,19 @@ enum class EndReason : uint8_t {
 };
 std::string_view EndReasonName(EndReason reason);
 
+// The table that holds a binding's flow. In a generation table idle and FIN timeouts are not used.
+enum class BindingPlace : uint8_t { kTimed, kGeneration0, kGeneration1 };
+constexpr BindingPlace GenerationPlace(uint8_t generation) {
+  return generation == 0 ? BindingPlace::kGeneration0 : BindingPlace::kGeneration1;
+}
+
 // What the controller tells a switch to hold for one binding.
 struct BindingFlow {
   BindingKey key;
   InstanceId instance;
   std::chrono::seconds idle_timeout{60};
   std::chrono::seconds fin_timeout{0};  // 0: none
+  BindingPlace place = BindingPlace::kTimed;
   friend bool operator==(const BindingFlow&, const BindingFlow&) = default;
 };
 
@@ -70,6 +88,7 @@ struct FoundBinding {
   std::chrono::milliseconds age{0};       // since the flow was added
   std::chrono::milliseconds idle_age{0};  // since its last packet
   std::chrono::seconds idle_timeout{0};
+  BindingPlace place = BindingPlace::kTimed;
   friend bool operator==(const FoundBinding&, const FoundBinding&) = default;
 };
 

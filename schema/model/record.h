@@ -65,6 +65,8 @@ struct CandidateContext {
   std::optional<double> request_rate_per_s;
   std::optional<std::chrono::milliseconds> metrics_age;
   std::string excluded;  // why it could not be chosen; empty if it could
+  // dispatch learn: part of new demands that the switch gives it by hash, 0..1.
+  std::optional<double> share;
   std::vector<MetricSample> metrics;
 };
 struct DecisionContextRecord {
@@ -72,6 +74,7 @@ struct DecisionContextRecord {
   ServiceId service;
   PolicyKind policy = PolicyKind::kLeastBindings;
   WallTime at{};
+  SwitchId switch_id;  // dispatch learn: whose shares these are; else invalid
   std::vector<CandidateContext> candidates;
 };
 

@@ -14,6 +14,7 @@
 
 namespace dyncast {
 
+// kIcmp stands for ICMPv6 (58) too: the address tells the family.
 enum class IpProto : uint8_t { kAny = 0, kIcmp = 1, kTcp = 6, kUdp = 17, kSctp = 132 };
 std::string_view IpProtoName(IpProto proto);  // "any", "icmp", "tcp", "udp", "sctp"
 
@@ -27,6 +28,21 @@ enum class AffinityKind : uint8_t {
 };
 std::string_view AffinityKindName(AffinityKind kind);  // as in fabric.yaml
 
+// How a switch holds bindings (docs/pipeline.md compares them with numbers).
+enum class BindingStoreKind : uint8_t {
+  kAuto,         // by limit: kTimed up to kTimedStoreMost bindings, kGenerations above
+  kTimed,        // one flow each, with its idle and FIN timeout; each change costs OVS O(timed flows)
+  kGenerations,  // flows without timeouts in two tables; a binding ends idle_timeout to twice that after its
+                 // last packet. Any number
+  kConntrack,    // marks of connection tracking, without NAT. 5-tuple and dispatch learn only; the
+                 // controller does not see single bindings
+  kNone,         // the hash over the key alone. dispatch learn only; flows move when shares do
+};
+std::string_view BindingStoreKindName(BindingStoreKind kind);  // "auto", "timed", "generations", ...
+
+// What a store of timed flows may hold before `auto` leaves it (docs/performance.md has the measurements).
+inline constexpr uint32_t kTimedStoreMost = 20000;
+
 struct Affinity {
   AffinityKind kind = AffinityKind::k5Tuple;
   // Bits of the source IP that count; full length but for kClientPrefix.
@@ -39,8 +55,11 @@ struct Affinity {
   std::chrono::seconds fin_timeout{5};
   // Bindings a service may hold per switch; demands beyond are served without one, and counted.
   uint32_t limit = 100000;
+  BindingStoreKind store = BindingStoreKind::kAuto;
   friend bool operator==(const Affinity&, const Affinity&) = default;
 };
+// The store that `affinity` means: never kAuto.
+BindingStoreKind StoreOf(const Affinity& affinity);
 
 enum class Dispatch : uint8_t { kReactive, kLearn };
 std::string_view DispatchName(Dispatch dispatch);
@@ -73,7 +92,7 @@ struct Selection {
 
 struct PortRange {
   IpProto proto = IpProto::kTcp;
-  uint16_t first = 0;  // first <= last; both 1..65535
+  uint16_t first = 0;  // first <= last; both 1..65535. Both 0 for kIcmp: echo requests, ICMP and ICMPv6
   uint16_t last = 0;
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };

@@ -22,13 +22,21 @@ enum class PortRole : uint8_t {
 };
 std::string_view PortRoleName(PortRole role);  // "access", "edge", "uplink"
 
+// The 802.1Q VLAN id within a PortNo that names a port for the controller: bits 0..15 are the OpenFlow port
+// (65534: LOCAL), bits 16..27 the VLAN id, 0 for untagged. reg3, Punt::in_port and all effects use it.
+constexpr PortNo TaggedPort(PortNo number, uint16_t vlan) {
+  return PortNo{(number.value() & 0xffffu) | static_cast<uint32_t>(vlan) << 16};
+}
+
 struct PlannedPort {
   std::string name;
-  PortNo number;  // as OVSDB reports it; a port without one is left out of the plan
+  PortNo number;      // as OVSDB reports it; a port without one is left out of the plan
+  uint16_t vlan = 0;  // 802.1Q VLAN id that its packets carry, 1..4094; 0: untagged
   PortRole role = PortRole::kAccess;
   std::vector<IpPrefix> addresses;  // the gateway's own addresses on this port (host bits kept)
   std::vector<IpPrefix> sources;    // access: source prefixes that may enter; default the networks
   MacAddress mac;                   // the gateway's MAC on this port
+  PortNo tagged() const { return TaggedPort(number, vlan); }
   friend bool operator==(const PlannedPort&, const PlannedPort&) = default;
 };
 
@@ -38,9 +46,21 @@ struct PlannedRoute {
   friend bool operator==(const PlannedRoute&, const PlannedRoute&) = default;
 };
 
+// Slots of a service's select group: a demand's hash picks one of them, all alike, so an instance's share of
+// new demands is its number of slots over kSlots.
+inline constexpr size_t kSlots = 1024;
+
 struct PlannedService {
   ServiceId id;
   ServiceSpec spec;
+  // dispatch learn: the instance of each slot, per family (an instance has one D-BID). Size kSlots, or empty:
+  // no instance takes demands of that family.
+  std::vector<InstanceId> slots_v4;
+  std::vector<InstanceId> slots_v6;
+  // dispatch learn, over the limit: demands are steered by hash, nothing is learned.
+  bool binding_closed = false;
+  // Store kGenerations: which of the two tables is current, 0 or 1. The other one holds older bindings.
+  uint8_t generation = 0;
   friend bool operator==(const PlannedService&, const PlannedService&) = default;
 };
 
