@@ -142,6 +142,11 @@ Codec<IpPrefix> InterfaceAddress() {
             }
             if (!IsUnicast(prefix->address)) return Broken("must be a unicast address");
             if (prefix->length == 0) return Broken("must have a prefix length of 1 or more");
+            // RFC 4291 section 2.6.1: the subnet-router anycast address is every router's, not this one's.
+            if (!prefix->address.is_v4() && prefix->length < 127 &&
+                MaskAddress(prefix->address, prefix->length) == prefix->address) {
+              return Broken("is the network's own address, not a host's");
+            }
             if (prefix->address.is_v4() && prefix->length < 31) {
               const uint32_t host = prefix->address.v4() & (0xffffffffu >> prefix->length);
               if (host == 0) return Broken("is the network's own address, not a host's");
@@ -165,35 +170,41 @@ Codec<MacAddress> UnicastMac() {
 }
 
 Codec<PortRange> ServicePorts() {
-  constexpr std::string_view kRule = "must be tcp/PORT, udp/PORT or PROTOCOL/FIRST-LAST, ports 1 to 65535";
-  return {
-      .type = "ports",
-      .rule = "`tcp/8080`, `udp/5000-5010`",
-      .parse = [kRule](std::string_view text) -> Result<PortRange> {
-        const size_t slash = text.find('/');
-        if (slash == std::string_view::npos) return Broken(kRule);
-        PortRange range;
-        const std::string_view proto = text.substr(0, slash);
-        if (proto == "udp") {
-          range.proto = IpProto::kUdp;
-        } else if (proto == "sctp" || proto == "icmp") {
-          return Broken(kNotSupported);
-        } else if (proto != "tcp") {
-          return Broken(kRule);
-        }
-        const std::string_view ports = text.substr(slash + 1);
-        const size_t dash = ports.find('-');
-        const std::optional<uint16_t> first = ParsePort(ports.substr(0, dash));
-        const std::optional<uint16_t> last =
-            dash == std::string_view::npos ? first : ParsePort(ports.substr(dash + 1));
-        if (!first || !last) return Broken(kRule);
-        if (*first > *last) return Broken("the first port must not be above the last");
-        range.first = *first;
-        range.last = *last;
-        return range;
-      },
-      .format =
-          [](const PortRange& r) { return fmt::format("{}/{}-{}", IpProtoName(r.proto), r.first, r.last); }};
+  constexpr std::string_view kRule =
+      "must be icmp, tcp/PORT, udp/PORT, sctp/PORT or PROTOCOL/FIRST-LAST, ports 1 to 65535";
+  return {.type = "ports",
+          .rule = "`tcp/8080`, `udp/5000-5010`, `sctp/2905`, `icmp`",
+          .parse = [kRule](std::string_view text) -> Result<PortRange> {
+            if (text == "icmp") return PortRange{.proto = IpProto::kIcmp, .first = 0, .last = 0};
+            const size_t slash = text.find('/');
+            if (slash == std::string_view::npos) return Broken(kRule);
+            PortRange range;
+            const std::string_view proto = text.substr(0, slash);
+            if (proto == "udp") {
+              range.proto = IpProto::kUdp;
+            } else if (proto == "sctp") {
+              range.proto = IpProto::kSctp;
+            } else if (proto != "tcp") {
+              return Broken(kRule);
+            }
+            const std::string_view ports = text.substr(slash + 1);
+            const size_t dash = ports.find('-');
+            const std::optional<uint16_t> first = ParsePort(ports.substr(0, dash));
+            const std::optional<uint16_t> last =
+                dash == std::string_view::npos ? first : ParsePort(ports.substr(dash + 1));
+            if (!first || !last) return Broken(kRule);
+            if (*first > *last) return Broken("the first port must not be above the last");
+            range.first = *first;
+            range.last = *last;
+            return range;
+          },
+          .format = PortsText};
+}
+
+std::string PortsText(const PortRange& r) {
+  if (r.proto == IpProto::kIcmp) return std::string(IpProtoName(r.proto));
+  return r.first == r.last ? fmt::format("{}/{}", IpProtoName(r.proto), r.first)
+                           : fmt::format("{}/{}-{}", IpProtoName(r.proto), r.first, r.last);
 }
 
 }  // namespace dyncast::config

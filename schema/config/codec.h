@@ -128,6 +128,7 @@ Codec<IpAddress> UnicastAddress();
 Codec<IpPrefix> Network();           // host bits clear
 Codec<IpPrefix> InterfaceAddress();  // an address that a host can have within its network
 Codec<MacAddress> UnicastMac();
-Codec<PortRange> ServicePorts();  // "tcp/8080", "udp/5000-5010"
+Codec<PortRange> ServicePorts();                // "tcp/8080", "udp/5000-5010", "icmp"
+std::string PortsText(const PortRange& range);  // in the same form
 
 }  // namespace dyncast::config

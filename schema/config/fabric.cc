@@ -36,7 +36,9 @@ uint64_t DatapathIdFor(std::string_view fabric, std::string_view switch_name) {
 
 MacAddress GatewayMac(const FabricConfig& config, const SwitchConfig& sw, const PortConfig& port) {
   if (port.mac) return *port.mac;
-  return MacFromText(config.controller.fabric + "/" + sw.name + "/" + port.name);
+  std::string text = config.controller.fabric + "/" + sw.name + "/" + port.name;
+  if (port.vlan != 0) text += "/" + std::to_string(port.vlan);
+  return MacFromText(text);
 }
 
 std::string FabricReferenceMarkdown() { return ReferenceMarkdown(FabricTable().Info()); }

@@ -98,6 +98,9 @@ struct FabricConfig {
 Result<FabricConfig> ParseFabric(std::string_view yaml, std::string_view name);
 Result<FabricConfig> LoadFabric(const std::string& path);
 
+// What is accepted but may not do what was meant, one sentence each.
+std::vector<std::string> FabricWarnings(const FabricConfig& config);
+
 // The datapath id that a switch's bridge is given: stable for its fabric and name.
 uint64_t DatapathIdFor(std::string_view fabric, std::string_view switch_name);
 // The gateway's MAC on a port: configured, or made from the names.

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <string_view>
 
 #include "schema/config/codec.h"
 #include "schema/config/unique.h"
@@ -19,7 +21,7 @@ struct PlacedPrefix {
 
 // Refuses each prefix that overlaps one of another owner. Sorted, a prefix stands before all that lie in it.
 void RefuseOverlaps(Reader& reader, std::vector<PlacedPrefix> all, std::string_view rule) {
-  std::erase_if(all, [](const PlacedPrefix& p) { return p.prefix.address.is_none(); });
+  std::erase_if(all, [&reader](const PlacedPrefix& p) { return reader.Refused(p.path); });
   std::stable_sort(all.begin(), all.end(), [](const PlacedPrefix& a, const PlacedPrefix& b) {
     return a.prefix.Network() < b.prefix.Network();
   });
@@ -50,18 +52,52 @@ void CheckAgents(Reader& reader, const FabricConfig& config) {
   }
 }
 
+// The address of "tcp:ADDRESS:PORT"; nothing for another form.
+std::optional<IpAddress> TcpAddress(std::string_view endpoint) {
+  if (!endpoint.starts_with("tcp:")) return std::nullopt;
+  endpoint.remove_prefix(4);
+  Result<IpAddress> address = IpAddress::Parse(endpoint.substr(0, endpoint.rfind(':')));
+  return address.ok() ? std::optional<IpAddress>(*address) : std::nullopt;
+}
+
+// A switch of another host connects to its own loopback, or to a socket that is not there.
+void CheckTarget(Reader& reader, const FabricConfig& config) {
+  const ControllerConfig& c = config.controller;
+  if (c.openflow_target.empty() || reader.Refused("controller.openflow_target") ||
+      reader.Refused("controller.openflow_listen")) {
+    return;
+  }
+  const std::optional<IpAddress> target = TcpAddress(c.openflow_target);
+  if (target && !target->is_loopback()) return;
+  for (size_t i = 0; i < config.switches.size(); ++i) {
+    const SwitchConfig& sw = config.switches[i];
+    const std::optional<IpAddress> ovsdb = TcpAddress(sw.ovsdb);
+    if (!ovsdb || ovsdb->is_loopback()) continue;
+    const bool said = reader.Says("controller.openflow_target");
+    reader.Refuse(
+        said ? "controller.openflow_target" : "controller.openflow_listen",
+        said ? c.openflow_target : c.openflow_listen,
+        fmt::format("switch '{}' at {} cannot connect to {}: {}", sw.name, sw.ovsdb, c.openflow_target,
+                    said ? "give an address of this host that the switches reach"
+                         : "listen at an address that the switches reach, or give openflow_target"),
+        Errc::kConflict);
+    return;
+  }
+}
+
 void CheckPorts(Reader& reader, const std::string& at, const SwitchConfig& sw) {
-  Unique names("a port of this name");
+  Unique names("a port of this name and VLAN id");
   std::vector<PlacedPrefix> networks;
   std::set<IpAddress> own;
   for (size_t p = 0; p < sw.ports.size(); ++p) {
     const PortConfig& port = sw.ports[p];
     const std::string path = fmt::format("{}.ports[{}]", at, p);
-    names.Check(reader, path + ".name", port.name);
+    const std::string vlan = port.vlan == 0 ? "" : fmt::format(" (VLAN {})", port.vlan);
+    names.Check(reader, path + ".name", port.name.empty() ? "" : port.name + vlan);
     for (size_t a = 0; a < port.addresses.size(); ++a) {
       const std::string item = fmt::format("{}.addresses[{}]", path, a);
       networks.push_back({port.addresses[a], item, p});
-      if (!port.addresses[a].address.is_none() && !own.insert(port.addresses[a].address).second) {
+      if (!reader.Refused(item) && !own.insert(port.addresses[a].address).second) {
         reader.Refuse(item, port.addresses[a].ToString(), "this switch already has this address",
                       Errc::kDuplicate);
       }
@@ -76,7 +112,8 @@ void CheckPorts(Reader& reader, const std::string& at, const SwitchConfig& sw) {
 // True if a host can have `a` in the network of `prefix`.
 bool IsHostIn(const IpPrefix& prefix, const IpAddress& a) {
   if (prefix.address.is_none() || !prefix.Contains(a)) return false;
-  if (!a.is_v4() || prefix.length >= 31) return true;
+  if (!a.is_v4()) return prefix.length >= 127 || MaskAddress(a, prefix.length) != a;
+  if (prefix.length >= 31) return true;
   const uint32_t mask = 0xffffffffu >> prefix.length;
   return (a.v4() & mask) != 0 && (a.v4() & mask) != mask;
 }
@@ -94,7 +131,7 @@ void CheckRoutes(Reader& reader, const std::string& at, const SwitchConfig& sw) 
   for (size_t r = 0; r < sw.routes.size(); ++r) {
     const RouteConfig& route = sw.routes[r];
     const std::string path = fmt::format("{}.routes[{}]", at, r);
-    if (!route.to.address.is_none()) {
+    if (!reader.Refused(path + ".to")) {
       if (!destinations.insert(route.to).second) {
         reader.Refuse(path + ".to", route.to.ToString(), "this switch already has a route to this network",
                       Errc::kDuplicate);
@@ -154,42 +191,12 @@ void CheckSwitches(Reader& reader, const FabricConfig& config) {
   }
 }
 
-void RefuseIpv6(Reader& reader, const FabricConfig& config) {
-  const auto check = [&reader](const std::string& path, const IpAddress& address) {
-    if (address.is_none() || address.is_v4()) return;
-    reader.Refuse(path, address.ToString(), fmt::format("IPv6 is {}", kNotSupported));
-  };
-  const auto check_all = [&check](const std::string& path, const std::vector<IpPrefix>& prefixes) {
-    for (size_t i = 0; i < prefixes.size(); ++i) check(ItemPath(path, i), prefixes[i].address);
-  };
-  check_all("sid_pool", config.sid_pool);
-  for (size_t s = 0; s < config.switches.size(); ++s) {
-    const SwitchConfig& sw = config.switches[s];
-    for (size_t p = 0; p < sw.ports.size(); ++p) {
-      const std::string path = fmt::format("switches[{}].ports[{}]", s, p);
-      check_all(path + ".addresses", sw.ports[p].addresses);
-      if (reader.Says(path + ".sources")) check_all(path + ".sources", sw.ports[p].sources);
-    }
-    for (size_t r = 0; r < sw.routes.size(); ++r) {
-      const std::string path = fmt::format("switches[{}].routes[{}]", s, r);
-      check(path + ".to", sw.routes[r].to.address);
-      check(path + ".via", sw.routes[r].via);
-    }
-  }
-  for (size_t i = 0; i < config.agents.size(); ++i) {
-    check_all(fmt::format("agents[{}].bids", i), config.agents[i].bids);
-  }
-  for (size_t i = 0; i < config.services.size(); ++i) {
-    if (const auto& sid = config.services[i].sid_v6) check(fmt::format("services[{}].sid", i), *sid);
-  }
-}
-
 void CheckFabric(Reader& reader, const FabricConfig& config) {
   CheckPool(reader, config);
+  CheckTarget(reader, config);
   CheckSwitches(reader, config);
   CheckAgents(reader, config);
   CheckServices(reader, config);
-  RefuseIpv6(reader, config);
 }
 
 }  // namespace dyncast::config

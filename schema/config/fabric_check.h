@@ -6,7 +6,8 @@
 
 namespace dyncast::config {
 
-// Defaults that depend on other values: openflow_target, sources, fin_timeout, D-SIDs from the pool.
+// Defaults that depend on other values: openflow_target, sources, fin_timeout and what it says of
+// the store, D-SIDs from the pool.
 void FillIn(Reader& reader, FabricConfig& config);
 // The rules across values. Values that broke a rule of their own are skipped: they hold their default.
 void CheckFabric(Reader& reader, const FabricConfig& config);
@@ -14,8 +15,6 @@ void CheckFabric(Reader& reader, const FabricConfig& config);
 // Within CheckFabric:
 void CheckSwitches(Reader& reader, const FabricConfig& config);
 void CheckServices(Reader& reader, const FabricConfig& config);
-// The one place that refuses IPv6, which types, options and checks are ready for.
-void RefuseIpv6(Reader& reader, const FabricConfig& config);
 
 // Every address that a gateway or a next hop has, with what it is ("an address of switch 'dr1'").
 std::map<IpAddress, std::string> RouterAddresses(const FabricConfig& config);

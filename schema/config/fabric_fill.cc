@@ -1,6 +1,8 @@
 // Defaults of fabric.yaml that depend on other values.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -28,22 +30,32 @@ void FillTarget(Reader& reader, ControllerConfig& controller) {
   controller.openflow_target = fmt::format("tcp:{}:{}", address, port);
 }
 
-// Walks the pool's addresses, each once.
+enum class Family : uint8_t { kV4, kV6 };
+
+// Walks the pool's addresses of one family, each once.
 class Pool {
  public:
-  explicit Pool(const std::vector<IpPrefix>& prefixes) : prefixes_(prefixes) {}
+  Pool(const std::vector<IpPrefix>& prefixes, Family family) {
+    for (const IpPrefix& prefix : prefixes) {
+      if (prefix.address.is_v4() == (family == Family::kV4)) prefixes_.push_back(prefix);
+    }
+  }
+
+  bool empty() const { return prefixes_.empty(); }
 
   // The next address that nothing in `taken` has; nothing where the pool is used up.
   std::optional<IpAddress> Next(const std::map<IpAddress, std::string>& taken) {
     for (; prefix_ < prefixes_.size(); ++prefix_, offset_ = 0) {
       const IpPrefix& prefix = prefixes_[prefix_];
-      if (!prefix.address.is_v4()) continue;
-      const uint64_t size = uint64_t{1} << (32 - prefix.length);
-      while (offset_ < size) {
+      const bool v4 = prefix.address.is_v4();
+      const unsigned host_bits = (v4 ? 32u : 128u) - prefix.length;
+      // Of a wider network nobody sees the end.
+      const uint64_t last = (uint64_t{1} << std::min(host_bits, 63u)) - 1;
+      while (offset_ <= last) {
         const uint64_t offset = offset_++;
         // A network's own and its broadcast address confuse hosts, though nothing forbids them here.
-        if (prefix.length < 31 && (offset == 0 || offset == size - 1)) continue;
-        const IpAddress address = IpAddress::V4(static_cast<uint32_t>(prefix.address.v4() + offset));
+        if (host_bits > 1 && (offset == 0 || (v4 && offset == last))) continue;
+        const IpAddress address = Plus(prefix.address, offset);
         if (!taken.contains(address)) return address;
       }
     }
@@ -51,7 +63,14 @@ class Pool {
   }
 
  private:
-  const std::vector<IpPrefix>& prefixes_;
+  // `offset` lies within the host bits of `network`.
+  static IpAddress Plus(const IpAddress& network, uint64_t offset) {
+    std::array<uint8_t, 16> octets = network.octets();
+    for (size_t i = 16; i-- > 8; offset >>= 8) octets[i] = static_cast<uint8_t>(octets[i] | (offset & 0xff));
+    return IpAddress::V6(octets);
+  }
+
+  std::vector<IpPrefix> prefixes_;
   size_t prefix_ = 0;
   uint64_t offset_ = 0;
 };
@@ -60,17 +79,36 @@ void FillSids(Reader& reader, FabricConfig& config) {
   std::map<IpAddress, std::string> taken = RouterAddresses(config);
   for (const ServiceSpec& service : config.services) {
     if (service.sid_v4) taken.emplace(*service.sid_v4, "");
+    if (service.sid_v6) taken.emplace(*service.sid_v6, "");
   }
-  Pool pool(config.sid_pool);
+  Pool v4(config.sid_pool, Family::kV4);
+  Pool v6(config.sid_pool, Family::kV6);
   for (size_t i = 0; i < config.services.size(); ++i) {
     const std::string path = fmt::format("services[{}].sid", i);
     if (reader.Says(path)) continue;
-    config.services[i].sid_v4 = pool.Next(taken);
-    if (!config.services[i].sid_v4) {
-      reader.Refuse(path, config.sid_pool.empty() ? "is missing, and there is no sid_pool to take one from"
-                                                  : "is missing, and sid_pool has no free address left");
+    ServiceSpec& service = config.services[i];
+    if (v4.empty() && v6.empty()) {
+      reader.Refuse(path, "is missing, and there is no sid_pool to take one from");
+      continue;
+    }
+    if (!v4.empty()) service.sid_v4 = v4.Next(taken);
+    if (!v6.empty()) service.sid_v6 = v6.Next(taken);
+    if ((!v4.empty() && !service.sid_v4) || (!v6.empty() && !service.sid_v6)) {
+      reader.Refuse(path, "is missing, and sid_pool has no free address left");
     }
   }
+}
+
+void FillAffinity(const Reader& reader, const std::string& path, Affinity& affinity) {
+  const bool says_fin = reader.Says(path + ".fin_timeout");
+  // Who gives a FIN timeout wants a store that keeps it.
+  if (affinity.store == BindingStoreKind::kAuto && says_fin && affinity.fin_timeout.count() != 0) {
+    affinity.store = BindingStoreKind::kTimed;
+  }
+  const BindingStoreKind store = StoreOf(affinity);
+  const bool keeps_fin = affinity.kind == AffinityKind::k5Tuple &&
+                         (store == BindingStoreKind::kTimed || store == BindingStoreKind::kConntrack);
+  if (!keeps_fin && !says_fin) affinity.fin_timeout = std::chrono::seconds{0};
 }
 
 }  // namespace
@@ -105,11 +143,7 @@ void FillIn(Reader& reader, FabricConfig& config) {
     }
   }
   for (size_t i = 0; i < config.services.size(); ++i) {
-    Affinity& affinity = config.services[i].affinity;
-    if (affinity.kind != AffinityKind::k5Tuple &&
-        !reader.Says(fmt::format("services[{}].affinity.fin_timeout", i))) {
-      affinity.fin_timeout = std::chrono::seconds{0};
-    }
+    FillAffinity(reader, fmt::format("services[{}].affinity", i), config.services[i].affinity);
   }
   FillSids(reader, config);
 }

@@ -17,6 +17,7 @@ constexpr size_t kMaxMessages = 100;
 void Reader::Saw(const std::string& path, Place place) { places_.emplace(path, place); }
 
 void Reader::Refuse(const std::string& path, std::string_view value, std::string_view rule, Errc code) {
+  refused_.insert(path);
   Add(PlaceOf(path), code, fmt::format("key '{}': value '{}': {}", path, Shown(value), rule));
 }
 
@@ -25,6 +26,7 @@ void Reader::Refuse(const std::string& path, std::string_view rule, Errc code) {
 }
 
 void Reader::RefuseAt(Place place, const std::string& path, std::string_view rule, Errc code) {
+  refused_.insert(path);
   Add(place, code, path.empty() ? std::string(rule) : fmt::format("key '{}': {}", path, rule));
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "schema/base/result.h"
@@ -30,6 +31,9 @@ class Reader {
   // The same at a place that is not that of `path` (a key's second occurrence).
   void RefuseAt(Place place, const std::string& path, std::string_view rule, Errc code);
 
+  // True if the value at `path` broke a rule: what the configuration holds there means nothing.
+  bool Refused(const std::string& path) const { return refused_.contains(path); }
+
   bool ok() const { return count_ == 0; }
   // Precondition: !ok(). All messages in the order of the text, one a line; the code of the first.
   Error ToError() const;
@@ -47,6 +51,7 @@ class Reader {
 
   const std::string_view name_;
   std::unordered_map<std::string, Place> places_;
+  std::unordered_set<std::string> refused_;
   std::vector<Message> messages_;  // at most kMaxMessages; the rest is counted
   size_t count_ = 0;
 };

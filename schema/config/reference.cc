@@ -58,7 +58,10 @@ This page is made from the option tables that also read and check the files. Aft
   line: `fabric.yaml:12:21: key 'services[1].affinity.idle_timeout': value '0s': must be 1s to 65535s`.
 - A duration is a whole number with a unit: `100us`, `500ms`, `5s`, `2m`, `1h`, `7d`.
 - A name is of the form `[a-z0-9][a-z0-9-]{0,62}`, a metric's name of the form `[a-z][a-z0-9_]{0,62}`.
-- IPv6 addresses are understood but not supported by this version: in fabric.yaml they are refused.
+- `--check-config` also prints warnings: what is accepted, but may not do what was meant.
+- Services, ports, routes, sources and D-BIDs may have IPv4 and IPv6 addresses; the endpoints of controller,
+  switches and agents are IPv4. An instance has one D-BID: a service with two D-SIDs needs instances of both
+  versions.
 - On SIGHUP the file is read again; one with an error keeps the old configuration and says why.
 
 )";

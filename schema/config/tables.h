@@ -8,6 +8,7 @@
 namespace dyncast::config {
 
 const Table<FabricConfig>& FabricTable();
+const Table<ServiceSpec>& ServiceTable();  // within FabricTable
 const Table<AgentConfig>& AgentTable();
 
 }  // namespace dyncast::config

@@ -13,6 +13,9 @@ namespace dyncast {
 enum class MetricLevel : uint8_t { kL0, kL1, kL2 };
 enum class MetricSource : uint8_t { kNominal, kMeasured, kEstimated, kAggregated, kDirect };
 enum class MetricStatistic : uint8_t { kInstant, kMean, kMin, kMax, kP50, kP99, kRate };
+std::string_view MetricLevelName(MetricLevel level);              // "L0", "L1", "L2"
+std::string_view MetricSourceName(MetricSource source);           // "nominal", "measured", ...
+std::string_view MetricStatisticName(MetricStatistic statistic);  // "instant", "mean", ..., "p99", "rate"
 
 // One value of one instance (or of its host). An absent metric is absent, never 0.
 struct MetricSample {

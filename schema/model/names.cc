@@ -31,6 +31,17 @@ std::string_view AffinityKindName(AffinityKind kind) {
   return "?";
 }
 
+std::string_view BindingStoreKindName(BindingStoreKind kind) {
+  switch (kind) {
+    case BindingStoreKind::kAuto: return "auto";
+    case BindingStoreKind::kTimed: return "timed";
+    case BindingStoreKind::kGenerations: return "generations";
+    case BindingStoreKind::kConntrack: return "conntrack";
+    case BindingStoreKind::kNone: return "none";
+  }
+  return "?";
+}
+
 std::string_view DispatchName(Dispatch dispatch) {
   return dispatch == Dispatch::kLearn ? "learn" : "reactive";
 }
@@ -99,9 +110,47 @@ std::string_view PortRoleName(PortRole role) {
   return "?";
 }
 
+std::string_view MetricLevelName(MetricLevel level) {
+  switch (level) {
+    case MetricLevel::kL0: return "L0";
+    case MetricLevel::kL1: return "L1";
+    case MetricLevel::kL2: return "L2";
+  }
+  return "?";
+}
+
+std::string_view MetricSourceName(MetricSource source) {
+  switch (source) {
+    case MetricSource::kNominal: return "nominal";
+    case MetricSource::kMeasured: return "measured";
+    case MetricSource::kEstimated: return "estimated";
+    case MetricSource::kAggregated: return "aggregated";
+    case MetricSource::kDirect: return "direct";
+  }
+  return "?";
+}
+
+std::string_view MetricStatisticName(MetricStatistic statistic) {
+  switch (statistic) {
+    case MetricStatistic::kInstant: return "instant";
+    case MetricStatistic::kMean: return "mean";
+    case MetricStatistic::kMin: return "min";
+    case MetricStatistic::kMax: return "max";
+    case MetricStatistic::kP50: return "p50";
+    case MetricStatistic::kP99: return "p99";
+    case MetricStatistic::kRate: return "rate";
+  }
+  return "?";
+}
+
 bool PlausibleMetric(const MetricSample& sample) {
   if (!std::isfinite(sample.value) || sample.value < 0) return false;
   return sample.unit != "ratio" || sample.value <= 64.0;
+}
+
+BindingStoreKind StoreOf(const Affinity& affinity) {
+  if (affinity.store != BindingStoreKind::kAuto) return affinity.store;
+  return affinity.limit <= kTimedStoreMost ? BindingStoreKind::kTimed : BindingStoreKind::kGenerations;
 }
 
 BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId service, const Demand& demand) {
@@ -109,9 +158,10 @@ BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId servi
   key.at = at;
   key.service = service;
   key.client = demand.client;
+  const bool ports = demand.proto != IpProto::kIcmp;  // type, code and identifier are no ports
   switch (affinity.kind) {
-    case AffinityKind::k5Tuple: key.src_port = demand.src_port; [[fallthrough]];
-    case AffinityKind::k4Tuple: key.dst_port = demand.dst_port; [[fallthrough]];
+    case AffinityKind::k5Tuple: key.src_port = ports ? demand.src_port : uint16_t{0}; [[fallthrough]];
+    case AffinityKind::k4Tuple: key.dst_port = ports ? demand.dst_port : uint16_t{0}; [[fallthrough]];
     case AffinityKind::k3Tuple: key.proto = demand.proto; break;
     case AffinityKind::kClient: break;
     case AffinityKind::kClientPrefix:

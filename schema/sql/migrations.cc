@@ -4,6 +4,7 @@
 
 #include "schema/sql/migration_001.h"
 #include "schema/sql/migration_002.h"
+#include "schema/sql/migration_003.h"
 
 namespace dyncast::sql {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "tables", .sql = kMigration001Tables},
     Migration{.version = 2, .name = "views", .sql = kMigration002Views},
+    Migration{.version = 3, .name = "shares", .sql = kMigration003Shares},
 };
 
 }  // namespace
