@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "ovs-integration/pipeline/compile_admit.h"
 #include "ovs-integration/pipeline/flow_builder.h"
 
 namespace dyncast::pipeline {
@@ -40,16 +41,22 @@ Status CheckDisjoint(std::vector<Claim> claims) {
 }
 
 Status CheckPorts(const SwitchPlan& plan) {
-  std::set<uint32_t> numbers;
+  constexpr uint16_t kMaxVlan = 4094;
+  std::set<PortNo> numbers;
   for (const PlannedPort& port : plan.ports) {
     const uint32_t number = RegisterPort(port.number);
     if (number == 0 || (number > kMaxPort && number != kLocalPort)) {
       return MakeError(Errc::kLimit, "port " + port.name + ": number " + std::to_string(number) +
                                          " is not within 1.." + std::to_string(kMaxPort) + " nor LOCAL");
     }
-    if (!numbers.insert(number).second) {
+    if (port.vlan > kMaxVlan) {
+      return MakeError(Errc::kLimit, "port " + port.name + ": VLAN " + std::to_string(port.vlan) +
+                                         " is not within 1.." + std::to_string(kMaxVlan) + ", or 0 for none");
+    }
+    if (!numbers.insert(port.tagged()).second) {
+      const std::string tag = port.vlan == 0 ? "" : " with VLAN " + std::to_string(port.vlan);
       return MakeError(Errc::kDuplicate,
-                       "port " + port.name + ": number " + std::to_string(number) + " is said twice");
+                       "port " + port.name + ": number " + std::to_string(number) + tag + " is said twice");
     }
     if (port.mac.is_none() || (port.mac.octets[0] & 1) != 0) {
       return MakeError(Errc::kInvalid, "port " + port.name + ": gateway MAC " + port.mac.ToString() +
@@ -62,13 +69,18 @@ Status CheckPorts(const SwitchPlan& plan) {
 Status CheckRoutes(const SwitchPlan& plan) {
   std::map<IpPrefix, IpAddress> seen;
   for (const PlannedRoute& route : plan.routes) {
-    if (!route.to.address.is_v4()) continue;
     const std::string name = "route to " + route.to.ToString() + " via " + route.via.ToString();
+    if (FamilyOf(route.to.address) != FamilyOf(route.via)) {
+      return MakeError(Errc::kInvalid, name + ": the next hop is of the other family");
+    }
+    if (IsLinkLocal(route.via)) {
+      return MakeError(Errc::kInvalid, name + ": a link-local next hop does not say behind which port it is");
+    }
     const bool reachable = std::any_of(plan.ports.begin(), plan.ports.end(), [&](const PlannedPort& port) {
       return std::any_of(port.addresses.begin(), port.addresses.end(),
                          [&](const IpPrefix& net) { return net.Contains(route.via); });
     });
-    if (!route.via.is_v4() || !reachable) {
+    if (!reachable) {
       return MakeError(Errc::kInvalid, name + ": the next hop is on no port's network");
     }
     const auto [at, added] = seen.emplace(route.to.Network(), route.via);
@@ -79,7 +91,78 @@ Status CheckRoutes(const SwitchPlan& plan) {
   return Ok();
 }
 
+// What a service's store asks of its key and dispatch.
+Status CheckStore(const PlannedService& service, const std::string& name) {
+  const Affinity& affinity = service.spec.affinity;
+  const BindingStoreKind store = StoreOf(affinity);
+  const std::string named = name + ": store " + std::string(BindingStoreKindName(store));
+  const bool learn = service.spec.dispatch == Dispatch::kLearn;
+  if (service.generation > 1) {
+    return MakeError(Errc::kInvalid,
+                     name + ": generation " + std::to_string(service.generation) + " is neither 0 nor 1");
+  }
+  if (store == BindingStoreKind::kNone && !learn) {
+    return MakeError(Errc::kInvalid, named + " needs dispatch learn");
+  }
+  if (store != BindingStoreKind::kConntrack) return Ok();
+  if (!learn || affinity.kind != AffinityKind::k5Tuple) {
+    return MakeError(Errc::kInvalid, named + " needs dispatch learn and affinity key 5-tuple, not " +
+                                         std::string(DispatchName(service.spec.dispatch)) + " and " +
+                                         std::string(AffinityKindName(affinity.kind)));
+  }
+  return Ok();
+}
+
+using InstancesById = std::map<InstanceId, const PlannedInstance*>;
+
+Status CheckSlots(const PlannedService& service, const std::vector<InstanceId>& slots, Family family,
+                  const InstancesById& instances, const std::string& name) {
+  const std::string named = name + ": IPv" + (family == Family::kV4 ? "4" : "6") + " slots";
+  if (!slots.empty() && slots.size() != kSlots) {
+    return MakeError(Errc::kInvalid, named + ": there are " + std::to_string(slots.size()) + ", not " +
+                                         std::to_string(kSlots) + " or none");
+  }
+  InstanceId last;  // neighbours are often the same one
+  for (InstanceId id : slots) {
+    if (id == last) continue;
+    last = id;
+    const auto found = instances.find(id);
+    if (found == instances.end() || found->second->service != service.id) {
+      return MakeError(Errc::kNotFound,
+                       named + ": instance " + std::to_string(id.value()) + " is not one of this service");
+    }
+    if (FamilyOf(found->second->bid) != family) {
+      return MakeError(Errc::kInvalid, named + ": instance " + std::to_string(id.value()) + " has D-BID " +
+                                           found->second->bid.ToString());
+    }
+  }
+  return Ok();
+}
+
+Status CheckAffinity(const PlannedService& service, const std::string& name) {
+  const Affinity& affinity = service.spec.affinity;
+  for (const auto& [length, most] : {std::pair{affinity.prefix_v4, 32}, std::pair{affinity.prefix_v6, 128}}) {
+    if (length <= most) continue;
+    return MakeError(Errc::kInvalid, name + ": prefix length " + std::to_string(length) +
+                                         " is not within 0.." + std::to_string(most));
+  }
+  return CheckStore(service, name);
+}
+
+Status CheckRange(const PortRange& range, const std::string& name) {
+  const std::string text = std::string(IpProtoName(range.proto)) + " " + std::to_string(range.first) + "-" +
+                           std::to_string(range.last);
+  if (range.proto == IpProto::kIcmp) {
+    if (range.first == 0 && range.last == 0) return Ok();
+    return MakeError(Errc::kInvalid, name + ": " + text + ": icmp has no ports");
+  }
+  if (HasPorts(range.proto) && range.first != 0 && range.first <= range.last) return Ok();
+  return MakeError(Errc::kInvalid, name + ": " + text + " is no range within 1..65535 of tcp, udp or sctp");
+}
+
 Status CheckServices(const SwitchPlan& plan) {
+  InstancesById instances;
+  for (const PlannedInstance& instance : plan.instances) instances[instance.id] = &instance;
   std::set<ServiceId> ids;
   std::vector<Claim> claims;
   for (const PlannedService& service : plan.services) {
@@ -90,24 +173,22 @@ Status CheckServices(const SwitchPlan& plan) {
       return MakeError(Errc::kDuplicate,
                        name + ": id " + std::to_string(service.id.value()) + " is said twice");
     }
-    if (spec.dispatch != Dispatch::kReactive) {
-      return MakeError(Errc::kInvalid, name + ": dispatch " + std::string(DispatchName(spec.dispatch)) +
-                                           " is not what this pipeline does; use reactive");
-    }
-    if (spec.sid_v4 && !spec.sid_v4->is_v4()) {
-      return MakeError(Errc::kInvalid, name + ": D-SID " + spec.sid_v4->ToString() + " is not IPv4");
-    }
-    if (spec.affinity.prefix_v4 > 32) {
-      return MakeError(Errc::kInvalid, name + ": prefix length " + std::to_string(spec.affinity.prefix_v4) +
-                                           " is not within 0..32");
+    if (Status status = CheckAffinity(service, name); !status.ok()) return status;
+    for (Family family : kFamilies) {
+      const std::optional<IpAddress>& sid = SidOf(spec, family);
+      if (sid && (sid->is_none() || FamilyOf(*sid) != family)) {
+        return MakeError(Errc::kInvalid, name + ": D-SID " + sid->ToString() + " is not IPv" +
+                                             (family == Family::kV4 ? "4" : "6"));
+      }
+      const std::vector<InstanceId>& slots = family == Family::kV4 ? service.slots_v4 : service.slots_v6;
+      if (Status status = CheckSlots(service, slots, family, instances, name); !status.ok()) return status;
     }
     for (const PortRange& range : spec.ports) {
-      if (!HasPorts(range.proto) || range.first == 0 || range.first > range.last) {
-        return MakeError(Errc::kInvalid, name + ": " + std::string(IpProtoName(range.proto)) + " " +
-                                             std::to_string(range.first) + "-" + std::to_string(range.last) +
-                                             " is no range within 1..65535 of tcp, udp or sctp");
+      if (Status status = CheckRange(range, name); !status.ok()) return status;
+      for (Family family : kFamilies) {
+        const std::optional<IpAddress>& sid = SidOf(spec, family);
+        if (sid) claims.push_back({*sid, range.proto, range.first, range.last, name});
       }
-      if (spec.sid_v4) claims.push_back({*spec.sid_v4, range.proto, range.first, range.last, name});
     }
   }
   return CheckDisjoint(std::move(claims));
@@ -127,9 +208,7 @@ Status CheckInstances(const SwitchPlan& plan) {
       return MakeError(Errc::kNotFound,
                        name + ": there is no service " + std::to_string(instance.service.value()));
     }
-    if (!instance.bid.is_v4()) {
-      return MakeError(Errc::kInvalid, name + ": D-BID " + instance.bid.ToString() + " is not IPv4");
-    }
+    if (instance.bid.is_none()) return MakeError(Errc::kInvalid, name + ": there is no D-BID");
     for (const PortRange& range : service->second->spec.ports) {
       claims.push_back({instance.bid, range.proto, range.first, range.last, name});
     }

@@ -21,9 +21,7 @@ std::tuple<uint8_t, int, const std::string&> SortKey(const Flow& flow) {
   return {flow.table, -static_cast<int>(flow.priority), flow.match};
 }
 
-bool KeyHasPorts(const Affinity& affinity) {
-  return affinity.kind == AffinityKind::k5Tuple || affinity.kind == AffinityKind::k4Tuple;
-}
+constexpr std::chrono::seconds kMaxTimeout{65535};  // OpenFlow holds 16 bits
 
 }  // namespace
 
@@ -43,10 +41,26 @@ std::string ToText(const Meter& meter) {
          ",burst_size=" + std::to_string(meter.burst_packets);
 }
 
+std::string ToText(const Group& group) {
+  std::string text =
+      "group_id=" + std::to_string(group.id) + ",type=select,selection_method=hash,fields(reg4,reg7,xxreg2)";
+  for (size_t i = 0; i < group.slots.size(); ++i) {
+    text += ",bucket=bucket_id:" + std::to_string(i) +
+            ",weight:1,actions=" + SetRegister(0, group.slots[i].value()) + "," + Visit(Table::kLearn);
+  }
+  return text;
+}
+
 std::string Visit(Table table) { return "resubmit(," + std::to_string(static_cast<unsigned>(table)) + ")"; }
 
 std::string SetRegister(int reg, uint64_t value) {
   return "set_field:" + Hex(value) + "->reg" + std::to_string(reg);
+}
+
+std::string VisitOut() { return Visit(Table::kNeighbor) + "," + Visit(Table::kOutput); }
+
+uint16_t TimeoutSeconds(std::chrono::seconds timeout) {
+  return static_cast<uint16_t>(std::clamp(timeout, std::chrono::seconds{0}, kMaxTimeout).count());
 }
 
 std::set<IpProto> ProtosOf(const ServiceSpec& spec) {
@@ -55,13 +69,42 @@ std::set<IpProto> ProtosOf(const ServiceSpec& spec) {
   return protos;
 }
 
+bool KeyHasPorts(const Affinity& affinity, IpProto proto) {
+  return HasPorts(proto) &&
+         (affinity.kind == AffinityKind::k5Tuple || affinity.kind == AffinityKind::k4Tuple);
+}
+
+bool KeyHasProto(const Affinity& affinity) {
+  return affinity.kind != AffinityKind::kClient && affinity.kind != AffinityKind::kClientPrefix;
+}
+
+std::array<FragmentMatch, 2> FragmentMatches(IpProto proto, Family family) {
+  const std::string first = ProtoText(proto, family);
+  return {{{first, ",nw_frag=first"}, {family == Family::kV4 ? first : IpText(family), ",nw_frag=later"}}};
+}
+
+const std::vector<int>& IcmpErrorTypes(Family family) {
+  // RFC 792: destination unreachable, source quench, time exceeded, parameter problem. RFC 4443: destination
+  // unreachable, packet too big, time exceeded, parameter problem.
+  static const std::vector<int> v4{3, 4, 11, 12};
+  static const std::vector<int> v6{1, 2, 3, 4};
+  return family == Family::kV4 ? v4 : v6;
+}
+
 FlowBuilder::FlowBuilder(const SwitchPlan& plan) : plan_(plan) {
   for (const PlannedService& service : plan.services) {
     services_[service.id] = &service;
-    if (!service.spec.sid_v4) continue;
-    for (IpProto proto : ProtosOf(service.spec)) ++services_at_[{*service.spec.sid_v4, proto}];
+    for (Family family : kFamilies) {
+      const std::optional<IpAddress>& sid = SidOf(service.spec, family);
+      if (!sid) continue;
+      for (IpProto proto : ProtosOf(service.spec)) at_sid_[*sid].emplace(service.id, proto);
+    }
   }
-  for (const PlannedInstance& instance : plan.instances) ++instances_at_[instance.bid];
+  for (const PlannedInstance& instance : plan.instances) {
+    const PlannedService* service = Find(instance.service);
+    if (service == nullptr) continue;
+    for (IpProto proto : ProtosOf(service->spec)) at_bid_[instance.bid].emplace(instance.service, proto);
+  }
 }
 
 const PlannedService* FlowBuilder::Find(ServiceId id) const {
@@ -69,15 +112,24 @@ const PlannedService* FlowBuilder::Find(ServiceId id) const {
   return found == services_.end() ? nullptr : found->second;
 }
 
-bool FlowBuilder::SteersLaterFragments(const PlannedService& service, IpProto proto) const {
-  if (KeyHasPorts(service.spec.affinity) || !service.spec.sid_v4) return false;
-  const auto found = services_at_.find({*service.spec.sid_v4, proto});
-  return found != services_at_.end() && found->second == 1;
+bool FlowBuilder::Alone(const std::map<IpAddress, Claims>& claims, const IpAddress& address, IpProto proto) {
+  const auto found = claims.find(address);
+  if (found == claims.end()) return false;
+  return 1 == std::count_if(found->second.begin(), found->second.end(),
+                            [&](const auto& claim) { return !address.is_v4() || claim.second == proto; });
 }
 
-bool FlowBuilder::SharesBid(const PlannedInstance& instance) const {
-  const auto found = instances_at_.find(instance.bid);
-  return found != instances_at_.end() && found->second > 1;
+bool FlowBuilder::RestoresFragments(const PlannedInstance& instance, IpProto proto) const {
+  return Alone(at_bid_, instance.bid, proto);
+}
+
+bool FlowBuilder::SteersFragments(const PlannedService& service, IpProto proto, Family family) const {
+  const IpAddress& sid = *SidOf(service.spec, family);
+  if (Alone(at_sid_, sid, proto)) return true;
+  const Claims& claims = at_sid_.at(sid);
+  return !KeyHasProto(service.spec.affinity) &&
+         std::all_of(claims.begin(), claims.end(),
+                     [&](const auto& claim) { return claim.first == service.id; });
 }
 
 void FlowBuilder::Add(Table table, uint16_t priority, std::string match, std::string actions,
@@ -117,6 +169,7 @@ Result<Compiled> Compile(const SwitchPlan& plan) {
   FlowBuilder builder(plan);
   CompileClassify(builder);
   CompileServices(builder);
+  CompileStores(builder);
   CompileInstances(builder);
   CompileRouting(builder);
 
@@ -131,6 +184,17 @@ Result<Compiled> Compile(const SwitchPlan& plan) {
                        "switch " + plan.name);
     }
   }
+  for (const PlannedService& service : plan.services) {
+    if (service.spec.dispatch != Dispatch::kLearn) continue;
+    for (Family family : kFamilies) {
+      const bool v6 = family == Family::kV6;
+      const std::vector<InstanceId>& slots = v6 ? service.slots_v6 : service.slots_v4;
+      if (slots.empty() || !SidOf(service.spec, family)) continue;
+      compiled.groups.push_back({.id = GroupId(service.id, v6), .slots = slots});
+    }
+  }
+  std::sort(compiled.groups.begin(), compiled.groups.end(),
+            [](const Group& a, const Group& b) { return a.id < b.id; });
   // A burst of one second's worth: less would drop demands that merely arrive together.
   for (const auto& [id, limit] :
        {std::pair{kDemandMeter, plan.punts.demands_per_s}, std::pair{kOtherMeter, plan.punts.others_per_s}}) {

@@ -65,9 +65,10 @@ size_t SlotOf(const BindingKey& key, size_t slots);
 
 // kLimit if the plan needs more than a table or a register can hold; kConflict if two instances claim
 // the same (D-BID, protocol, port) on the return path, two services the same D-SID and port, or two
-// routes the same prefix; kInvalid for what this pipeline cannot do (an id 0, an IPv6 D-BID, dispatch
-// `learn`, the role d-forwarder, a protocol without ports, a route's next hop on no network);
-// kNotFound for an instance of a service that is not in the plan; kDuplicate for an id said twice.
+// routes the same prefix; kInvalid for what this pipeline cannot do (an id 0, an address of the wrong family,
+// a store that cannot hold the service's key or dispatch, slots that are not kSlots, the role d-forwarder, a
+// route's next hop on no network); kNotFound for an instance of a service, or in a slot, that is not in the
+// plan; kDuplicate for an id said twice.
 Result<Compiled> Compile(const SwitchPlan& plan);
 
 inline constexpr uint16_t kBindingPriority = 100;
@@ -79,10 +80,11 @@ inline constexpr uint16_t kBindingPriority = 100;
 //   kGeneration0/1: table 21/22, no timeouts, no send_flow_rem, actions: set_field:INSTANCE->reg0
 // fin_timeout stands only where the key has TCP and a source port, and F > 0.
 Flow CompileBinding(const BindingFlow& binding);
-// Match of a key: "reg1=S,reg4=K,reg7=P,xxreg2=C", exact in all bits; "tcp," or "tcp6," in front where
-// CompileBinding adds fin_timeout, whose prerequisite it is. Everything about the key is read back from the
-// registers.
-std::string BindingMatch(const BindingKey& key);
+// Match of a key: "reg1=S,reg4=K,reg7=P,xxreg2=C", exact in all bits; in table 20 "tcp," or "tcp6," in front
+// where the key has TCP and a source port, as fin_timeout wants it (whether there is one or not, so that a
+// key has one match). Everything about the key is read back from the registers. What the switch learned never
+// has a protocol in front: a loose delete by the registers alone ends either.
+std::string BindingMatch(const BindingKey& key, BindingPlace place = BindingPlace::kTimed);
 // What a key is in the registers.
 struct KeyRegisters {
   uint32_t reg1 = 0;

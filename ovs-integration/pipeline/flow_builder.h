@@ -1,6 +1,8 @@
 // Collects flows while a plan is compiled. Internal to pipeline/.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "ovs-integration/pipeline/compile.h"
+#include "ovs-integration/pipeline/family.h"
 #include "ovs-integration/pipeline/layout.h"
 #include "ovs-integration/pipeline/match_text.h"
 #include "schema/model/switch_plan.h"
@@ -28,11 +31,12 @@ class FlowBuilder {
 
   const SwitchPlan& plan() const { return plan_; }
   const PlannedService* Find(ServiceId id) const;  // nullptr: not in the plan
-  // True if later fragments to (D-SID of `service`, proto) can be steered: no other service claims the
-  // D-SID and protocol, and the key has no ports.
-  bool SteersLaterFragments(const PlannedService& service, IpProto proto) const;
-  // True if another instance has the same D-BID.
-  bool SharesBid(const PlannedInstance& instance) const;
+
+  // True if fragments to the D-SID (which shows no ports, and in IPv6's later ones no protocol) can only be
+  // the service's. Precondition: it has a D-SID of that family.
+  bool SteersFragments(const PlannedService& service, IpProto proto, Family family) const;
+  // True if fragments from the D-BID can only be answers of this instance.
+  bool RestoresFragments(const PlannedInstance& instance, IpProto proto) const;
 
   // A trailing comma of `match` is cut off.
   void Add(Table table, uint16_t priority, std::string match, std::string actions,
@@ -44,24 +48,47 @@ class FlowBuilder {
   std::vector<Flow> Take();
 
  private:
+  using Claims = std::set<std::pair<ServiceId, IpProto>>;
+  static bool Alone(const std::map<IpAddress, Claims>& claims, const IpAddress& address, IpProto proto);
+
   const SwitchPlan& plan_;
   std::map<ServiceId, const PlannedService*> services_;
-  std::map<std::pair<IpAddress, IpProto>, int> services_at_;  // how many services claim it
-  std::map<IpAddress, int> instances_at_;                     // how many instances have this D-BID
+  std::map<IpAddress, Claims> at_sid_;  // who is at a D-SID
+  std::map<IpAddress, Claims> at_bid_;  // whose instances answer from a D-BID
   std::vector<Flow> flows_;
 };
 
 // "resubmit(,N)".
 std::string Visit(Table table);
+// What sends a routed packet out: its neighbour, then its port.
+std::string VisitOut();
 // "set_field:0xV->regN".
 std::string SetRegister(int reg, uint64_t value);
 
+// Seconds as OpenFlow's 16 bits hold them; more is the most.
+uint16_t TimeoutSeconds(std::chrono::seconds timeout);
+
 std::set<IpProto> ProtosOf(const ServiceSpec& spec);
+// True if the ports of a packet of `proto` are part of the service's key.
+bool KeyHasPorts(const Affinity& affinity, IpProto proto);
+bool KeyHasProto(const Affinity& affinity);
+
+// Fragments of a protocol, in two matches (nw_frag=yes would be one, but a switch shows it with another mask
+// than it was sent with). In OVS's fragment mode `normal` not even the first one shows its ports.
+struct FragmentMatch {
+  std::string protocol;  // "udp"; "ipv6" for later fragments of IPv6, which do not show it
+  const char* which;     // ",nw_frag=first"
+};
+std::array<FragmentMatch, 2> FragmentMatches(IpProto proto, Family family);
+
+// Types of ICMP, or ICMPv6, errors: they quote the packet that they are about.
+const std::vector<int>& IcmpErrorTypes(Family family);
 
 // The parts of a plan, each adding the flows of its tables. Precondition: CheckPlan(plan).ok().
 void CompileClassify(FlowBuilder& out);
-void CompileServices(FlowBuilder& out);   // service, select
-void CompileInstances(FlowBuilder& out);  // egress, return
+void CompileServices(FlowBuilder& out);   // service
+void CompileStores(FlowBuilder& out);     // lookup, older, renew, marked, select, learn
+void CompileInstances(FlowBuilder& out);  // egress, return, returned
 void CompileRouting(FlowBuilder& out);    // route, neighbor, output
 
 // See Compile.

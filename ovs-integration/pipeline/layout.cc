@@ -5,11 +5,20 @@ namespace dyncast::pipeline {
 std::string_view TableName(Table table) {
   switch (table) {
     case Table::kClassify: return "classify";
+    case Table::kAdmit: return "admit";
     case Table::kService: return "service";
+    case Table::kLookup: return "lookup";
+    case Table::kOlder: return "older";
+    case Table::kRenew: return "renew";
+    case Table::kMarked: return "marked";
     case Table::kBinding: return "binding";
+    case Table::kGeneration0: return "generation0";
+    case Table::kGeneration1: return "generation1";
     case Table::kSelect: return "select";
+    case Table::kLearn: return "learn";
     case Table::kEgress: return "egress";
     case Table::kReturn: return "return";
+    case Table::kReturned: return "returned";
     case Table::kRoute: return "route";
     case Table::kNeighbor: return "neighbor";
     case Table::kOutput: return "output";
@@ -26,7 +35,7 @@ uint64_t EncodeCookie(const Cookie& cookie) {
 std::optional<Cookie> DecodeCookie(uint64_t raw) {
   if ((raw & kCookieOwnerMask) != kCookieOwner << 56) return std::nullopt;
   const auto kind = static_cast<uint8_t>(raw >> 48);
-  if (kind < static_cast<uint8_t>(FlowKind::kStatic) || kind > static_cast<uint8_t>(FlowKind::kNeighbor)) {
+  if (kind < static_cast<uint8_t>(FlowKind::kStatic) || kind > static_cast<uint8_t>(FlowKind::kDispatch)) {
     return std::nullopt;
   }
   return Cookie{.kind = static_cast<FlowKind>(kind),

@@ -15,7 +15,6 @@ enum class Table : uint8_t {
   kClassify = 0,      // port and VLAN -> reg6; the tag is taken off
   kAdmit = 5,         // ARP, ND, source check
   kService = 10,      // D-SID, protocol, port -> service id and affinity key, in registers
-  kFragment = 12,     // as kService, for fragments, by the ports that connection tracking knows
   kLookup = 15,       // service -> where its bindings are; then on to kSelect. Cookie kDispatch
   kOlder = 16,        // generations, not in the current table: look into the older one
   kRenew = 17,        // found in the older one: learn it into the current one
@@ -29,8 +28,8 @@ enum class Table : uint8_t {
   kReturn = 50,    // source D-BID -> D-SID; visited from kRoute by what leaves through an access port
   kReturned = 55,  // the same, after connection tracking saw the answer
   kRoute = 60,     // destination -> next hop; TTL
-  kNeighbor = 70,  // next hop -> MAC and port; learned from ARP
-  kOutput = 80,    // port -> source MAC
+  kNeighbor = 70,  // next hop -> MAC, port and VLAN; learned from ARP and ND
+  kOutput = 80,    // port -> source MAC and VLAN tag
 };
 std::string_view TableName(Table table);
 
@@ -47,9 +46,8 @@ constexpr uint32_t kKeyIpv6 = 0x100;  // in reg4
 constexpr uint32_t GroupId(ServiceId service, bool v6) {  // NOLINT: a family, not a mode
   return static_cast<uint32_t>(service.value()) | (v6 ? 0x10000u : 0u);
 }
-// Connection tracking: zone of a service with store kConntrack is its id (1..65534; 65535 is refused), that
-// of fragments this one. ct_mark: service << 16 | instance.
-inline constexpr uint16_t kFragmentZone = 65535;
+// Connection tracking: the zone of a service with store kConntrack is its id. ct_mark: service << 16 |
+// instance.
 
 // cookie = owner (8 bits, 0xd1) | kind (8) | service (16) | instance (16) | switch (16).
 inline constexpr uint64_t kCookieOwner = 0xd1;
@@ -58,8 +56,9 @@ enum class FlowKind : uint8_t {
   kStatic = 1,   // made from the plan
   kEgress = 2,   // made from the plan, one per instance and family
   kBinding = 3,  // one affinity key; comes and goes with its flow
-  // Learned by the switch from ARP; its `service` field holds the port's number. Not part of a
-  // Compiled: sessions leave these flows alone. The switch deletes them with the flow that learned them.
+  // Learned by the switch from ARP and ND; its `service` field holds the port's number, its `instance` field
+  // the VLAN id. Not part of a Compiled: sessions leave these flows alone. The switch deletes them with the
+  // flow that learned them.
   kNeighbor = 4,
   // Static too: the kLookup flow of a service; its `instance` field holds bit 0: current generation, bit 1:
   // over its limit, nothing is learned.

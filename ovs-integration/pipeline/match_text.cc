@@ -49,4 +49,14 @@ bool HasPorts(IpProto proto) {
 
 std::string ProtoText(IpProto proto) { return std::string(IpProtoName(proto)); }
 
+std::string SetNextHop(const IpAddress& next_hop) {
+  if (next_hop.is_v4()) return "set_field:" + Hex(next_hop.v4()) + "->reg5";
+  std::string value;
+  for (uint8_t octet : next_hop.octets()) {
+    value += "0123456789abcdef"[octet >> 4];
+    value += "0123456789abcdef"[octet & 0xf];
+  }
+  return "set_field:0x" + value + "->xxreg3";
+}
+
 }  // namespace dyncast::pipeline

@@ -34,5 +34,7 @@ std::string PrefixMatch(const char* field, const IpPrefix& prefix);
 // "tcp", "udp", "sctp"; precondition: one of them.
 std::string ProtoText(IpProto proto);
 bool HasPorts(IpProto proto);
+// "set_field:0xV->reg5", or xxreg3 for IPv6: where table neighbor looks for the next hop.
+std::string SetNextHop(const IpAddress& next_hop);
 
 }  // namespace dyncast::pipeline

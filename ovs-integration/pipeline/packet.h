@@ -63,10 +63,10 @@ Result<IcmpError> ParseIcmpError(std::span<const uint8_t> packet);
 // headers too, where they lie within what is quoted. Absent: left as it is. kInvalid for what ParseIcmpError
 // refuses, or an address of the other family.
 struct IcmpErrorAddresses {
-  std::optional<IpAddress> source;
-  std::optional<IpAddress> destination;
-  std::optional<IpAddress> quoted_source;
-  std::optional<IpAddress> quoted_destination;
+  std::optional<IpAddress> source{};
+  std::optional<IpAddress> destination{};
+  std::optional<IpAddress> quoted_source{};
+  std::optional<IpAddress> quoted_destination{};
 };
 Result<std::vector<uint8_t>> MapIcmpError(std::span<const uint8_t> packet, const IcmpErrorAddresses& to);
 

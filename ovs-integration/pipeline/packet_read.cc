@@ -1,30 +1,16 @@
-#include <algorithm>
 #include <string>
 
+#include "ovs-integration/pipeline/ip_header.h"
 #include "ovs-integration/pipeline/octets.h"
 #include "ovs-integration/pipeline/packet.h"
 
 namespace dyncast::pipeline {
 namespace {
 
-constexpr int kMaxExtensionHeaders = 8;
-constexpr uint8_t kHopByHop = 0;
-constexpr uint8_t kRouting = 43;
-constexpr uint8_t kFragment = 44;
-constexpr uint8_t kAuthentication = 51;
-constexpr uint8_t kDestinationOptions = 60;
-constexpr uint8_t kMobility = 135;
-
-Error Truncated(const char* what, size_t have, size_t need) {
-  return MakeError(Errc::kParse, std::string(what) + " of " + std::to_string(have) + " octets, need " +
-                                     std::to_string(need));
-}
-
-IpAddress ReadV6(std::span<const uint8_t> b, size_t at) {
-  std::array<uint8_t, 16> octets{};
-  std::copy_n(b.begin() + static_cast<std::ptrdiff_t>(at), 16, octets.begin());
-  return IpAddress::V6(octets);
-}
+constexpr uint8_t kNeighborSolicitation = 135;
+constexpr uint8_t kNeighborAdvertisement = 136;
+constexpr uint8_t kSourceLinkAddress = 1;
+constexpr uint8_t kTargetLinkAddress = 2;
 
 // Ports and flags of `payload`, which begins with the header of the packet's protocol.
 Status ReadTransport(std::span<const uint8_t> payload, ParsedPacket& packet) {
@@ -43,101 +29,8 @@ Status ReadTransport(std::span<const uint8_t> payload, ParsedPacket& packet) {
   return Ok();
 }
 
-Status ReadIpv4(std::span<const uint8_t> ip, ParsedPacket& packet) {
-  if (ip.size() < kIpv4Octets) return Truncated("IPv4 header", ip.size(), kIpv4Octets);
-  const size_t header = (ip[0] & 0xfu) * 4u;
-  const size_t total = Read16(ip, 2);
-  if (ip[0] >> 4 != 4 || header < kIpv4Octets) {
-    return MakeError(Errc::kParse, "IPv4 header begins with " + std::to_string(ip[0]));
-  }
-  if (total < header) return Truncated("IPv4 packet", total, header);
-  if (total > ip.size()) return Truncated("IPv4 packet", ip.size(), total);
-  packet.ttl = ip[8];
-  packet.demand.proto = static_cast<IpProto>(ip[9]);
-  packet.demand.client = IpAddress::V4(Read32(ip, 12));
-  packet.demand.sid = IpAddress::V4(Read32(ip, 16));
-  packet.later_fragment = (Read16(ip, 6) & 0x1fff) != 0;
-  if (packet.later_fragment) return Ok();
-  return ReadTransport(ip.subspan(header, total - header), packet);
-}
-
-Status ReadIpv6(std::span<const uint8_t> ip, ParsedPacket& packet) {
-  if (ip.size() < kIpv6Octets) return Truncated("IPv6 header", ip.size(), kIpv6Octets);
-  if (ip[0] >> 4 != 6) {
-    return MakeError(Errc::kParse, "IPv6 header begins with " + std::to_string(ip[0]));
-  }
-  const size_t length = Read16(ip, 4);
-  if (length > ip.size() - kIpv6Octets) {
-    return Truncated("IPv6 packet", ip.size(), length + kIpv6Octets);
-  }
-  packet.ttl = ip[7];
-  packet.demand.client = ReadV6(ip, 8);
-  packet.demand.sid = ReadV6(ip, 24);
-  // Such an address is never on a wire; taken as it stands it would pass for IPv4.
-  if (packet.demand.client.is_v4() || packet.demand.sid.is_v4()) {
-    return MakeError(Errc::kInvalid, "IPv6 packet with an IPv4-mapped address");
-  }
-  uint8_t next = ip[6];
-  std::span<const uint8_t> rest = ip.subspan(kIpv6Octets, length);
-  for (int skipped = 0;; ++skipped) {
-    const bool extension = next == kHopByHop || next == kRouting || next == kFragment ||
-                           next == kAuthentication || next == kDestinationOptions || next == kMobility;
-    if (!extension) break;
-    if (skipped == kMaxExtensionHeaders) {
-      return MakeError(Errc::kLimit,
-                       "more than " + std::to_string(kMaxExtensionHeaders) + " IPv6 extension headers");
-    }
-    if (rest.size() < 8) return Truncated("IPv6 extension header", rest.size(), 8);
-    size_t size = 8;
-    if (next == kAuthentication) {
-      size = (rest[1] + 2u) * 4u;  // RFC 4302 counts in fours
-    } else if (next != kFragment) {
-      size = (rest[1] + 1u) * 8u;
-    }
-    if (rest.size() < size) return Truncated("IPv6 extension header", rest.size(), size);
-    const bool later = next == kFragment && (Read16(rest, 2) & 0xfff8) != 0;
-    next = rest[0];
-    rest = rest.subspan(size);
-    if (later) {
-      packet.later_fragment = true;
-      break;
-    }
-  }
-  packet.demand.proto = static_cast<IpProto>(next);
-  if (packet.later_fragment) return Ok();
-  return ReadTransport(rest, packet);
-}
-
-}  // namespace
-
-Result<ParsedPacket> ParsePacket(std::span<const uint8_t> packet) {
-  const EthernetHeader ethernet = ReadEthernet(packet);
-  if (ethernet.payload == 0) return Truncated("Ethernet header", packet.size(), kEthernetOctets);
-  ParsedPacket parsed;
-  parsed.eth_dst = ReadMac(packet, 0);
-  parsed.eth_src = ReadMac(packet, 6);
-  parsed.eth_type = ethernet.type;
-  const std::span<const uint8_t> payload = packet.subspan(ethernet.payload);
-  Status read = Ok();
-  if (ethernet.type == kEthIpv4) {
-    read = ReadIpv4(payload, parsed);
-  } else if (ethernet.type == kEthIpv6) {
-    read = ReadIpv6(payload, parsed);
-  } else {
-    return MakeError(Errc::kParse, "Ethernet type " + std::to_string(ethernet.type) + " is not IP");
-  }
-  if (!read.ok()) return read.error();
-  return parsed;
-}
-
-Result<ArpPacket> ParseArp(std::span<const uint8_t> packet) {
+Result<NeighborPacket> ParseArp(std::span<const uint8_t> arp) {
   constexpr size_t kArpOctets = 28;
-  const EthernetHeader ethernet = ReadEthernet(packet);
-  if (ethernet.payload == 0) return Truncated("Ethernet header", packet.size(), kEthernetOctets);
-  if (ethernet.type != kEthArp) {
-    return MakeError(Errc::kParse, "Ethernet type " + std::to_string(ethernet.type) + " is not ARP");
-  }
-  const std::span<const uint8_t> arp = packet.subspan(ethernet.payload);
   if (arp.size() < kArpOctets) return Truncated("ARP packet", arp.size(), kArpOctets);
   if (Read16(arp, 0) != 1 || Read16(arp, 2) != kEthIpv4 || arp[4] != 6 || arp[5] != 4) {
     return MakeError(Errc::kParse, "ARP packet is not for IPv4 over Ethernet");
@@ -146,14 +39,96 @@ Result<ArpPacket> ParseArp(std::span<const uint8_t> packet) {
   if (operation != 1 && operation != 2) {
     return MakeError(Errc::kParse, "ARP operation " + std::to_string(operation) + " is not request or reply");
   }
-  ArpPacket parsed{.request = operation == 1,
-                   .sender_mac = ReadMac(arp, 8),
-                   .sender = IpAddress::V4(Read32(arp, 14)),
-                   .target = IpAddress::V4(Read32(arp, 24))};
-  if ((parsed.sender_mac.octets[0] & 1) != 0) {
+  NeighborPacket parsed{.request = operation == 1,
+                        .sender_mac = ReadMac(arp, 8),
+                        .sender = IpAddress::V4(Read32(arp, 14)),
+                        .target = IpAddress::V4(Read32(arp, 24))};
+  if (IsGroup(parsed.sender_mac)) {
     return MakeError(Errc::kInvalid, "ARP sender " + parsed.sender_mac.ToString() + " is a group address");
   }
   return parsed;
+}
+
+// The link-layer address in the option of kind `wanted`; none without one.
+Result<MacAddress> ReadLinkAddress(std::span<const uint8_t> options, uint8_t wanted) {
+  MacAddress found;
+  while (!options.empty()) {
+    if (options.size() < 2) return Truncated("ND option", options.size(), 2);
+    const size_t size = options[1] * 8u;
+    if (size == 0) return MakeError(Errc::kParse, "ND option of length 0");
+    if (size > options.size()) return Truncated("ND option", options.size(), size);
+    if (options[0] == wanted && found.is_none()) found = ReadMac(options, 2);
+    options = options.subspan(size);
+  }
+  if (IsGroup(found)) {
+    return MakeError(Errc::kInvalid, "ND link-layer address " + found.ToString() + " is a group address");
+  }
+  return found;
+}
+
+Result<NeighborPacket> ParseNd(std::span<const uint8_t> ip) {
+  constexpr size_t kNdOctets = 24;
+  const Result<IpHeader> header = ReadIp(kEthIpv6, ip, Extent::kWhole);
+  if (!header.ok()) return header.error();
+  if (header->proto != kProtoIcmpv6 || header->fragment) {
+    return MakeError(Errc::kParse, "IPv6 packet is not unfragmented ICMPv6");  // RFC 6980
+  }
+  const std::span<const uint8_t> nd = header->Transport(ip);
+  if (nd.size() < kNdOctets) return Truncated("ND packet", nd.size(), kNdOctets);
+  if ((nd[0] != kNeighborSolicitation && nd[0] != kNeighborAdvertisement) || nd[1] != 0) {
+    return MakeError(Errc::kParse, "ICMPv6 type " + std::to_string(nd[0]) + " code " + std::to_string(nd[1]) +
+                                       " is not neighbour solicitation or advertisement");
+  }
+  if (header->ttl != 255) {
+    return MakeError(Errc::kInvalid,
+                     "ND packet with hop limit " + std::to_string(header->ttl) + ", need 255");
+  }
+  if (Checksum(nd, PseudoSum(header->source, header->destination, kProtoIcmpv6, nd.size())) != 0) {
+    return MakeError(Errc::kInvalid, "ND packet with a wrong checksum");
+  }
+  const bool request = nd[0] == kNeighborSolicitation;
+  const IpAddress target = ReadIpv6Address(nd, 8);
+  if (target.is_multicast() || target.is_v4()) {
+    return MakeError(Errc::kInvalid, "ND target " + target.ToString() + " is not an IPv6 unicast address");
+  }
+  if (header->source.is_multicast()) {
+    return MakeError(Errc::kInvalid, "ND source " + header->source.ToString() + " is a group address");
+  }
+  const Result<MacAddress> mac =
+      ReadLinkAddress(nd.subspan(kNdOctets), request ? kSourceLinkAddress : kTargetLinkAddress);
+  if (!mac.ok()) return mac.error();
+  return NeighborPacket{
+      .request = request, .sender_mac = *mac, .sender = request ? header->source : target, .target = target};
+}
+
+}  // namespace
+
+Result<ParsedPacket> ParsePacket(std::span<const uint8_t> packet) {
+  const EthernetHeader ethernet = ReadEthernet(packet);
+  if (ethernet.payload == 0) return Truncated("Ethernet header", packet.size(), kEthernetOctets);
+  const std::span<const uint8_t> ip = packet.subspan(ethernet.payload);
+  const Result<IpHeader> header = ReadIp(ethernet.type, ip, Extent::kWhole);
+  if (!header.ok()) return header.error();
+  ParsedPacket parsed;
+  parsed.eth_dst = ReadMac(packet, 0);
+  parsed.eth_src = ReadMac(packet, 6);
+  parsed.eth_type = ethernet.type;
+  parsed.ttl = header->ttl;
+  parsed.later_fragment = header->later_fragment;
+  parsed.demand = {.client = header->source, .sid = header->destination, .proto = header->Proto()};
+  if (parsed.later_fragment) return parsed;
+  if (const Status read = ReadTransport(header->Transport(ip), parsed); !read.ok()) return read.error();
+  return parsed;
+}
+
+Result<NeighborPacket> ParseNeighbor(std::span<const uint8_t> packet) {
+  const EthernetHeader ethernet = ReadEthernet(packet);
+  if (ethernet.payload == 0) return Truncated("Ethernet header", packet.size(), kEthernetOctets);
+  const std::span<const uint8_t> payload = packet.subspan(ethernet.payload);
+  if (ethernet.type == kEthArp) return ParseArp(payload);
+  if (ethernet.type == kEthIpv6) return ParseNd(payload);
+  return MakeError(Errc::kParse,
+                   "Ethernet type " + std::to_string(ethernet.type) + " is neither ARP nor IPv6");
 }
 
 }  // namespace dyncast::pipeline

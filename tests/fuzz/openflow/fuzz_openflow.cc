@@ -16,6 +16,7 @@ using dyncast::openflow::CutMessage;
 using dyncast::openflow::CutState;
 using dyncast::openflow::MsgType;
 using dyncast::test::Joined;
+using dyncast::test::LearnPlan;
 using dyncast::test::MakeBinding;
 using dyncast::test::SmallPlan;
 
@@ -38,10 +39,10 @@ void Prepare(Joined* j, uint8_t state) {
       j->Pump();
       break;
     default:  // synced; bindings in flight, a count, a check or a resync awaited
-      j->Start(SmallPlan());
+      j->Start(LearnPlan());
       j->fake.BeSilent(std::nullopt);
       for (uint32_t i = 0; i < 5; ++i) j->session->InstallBinding(MakeBinding(i), j->now.mono);
-      if (state == 5) j->session->CountBindings();
+      if (state == 5) j->session->CountBindings(dyncast::openflow::CountScope::kAll);
       if (state == 6) j->session->Check(1);
       if (state == 7) j->session->Resync();
       j->Advance(Micros{1000});

@@ -35,7 +35,7 @@ TEST_F(PipelineTest, ArpForADsidIsAnsweredOnAccessPortsOnly) {
   ASSERT_GOOD(ovs->Inject("acc2", Build(Request(far, sid))));
   const Result<std::vector<Bytes>> sent = ovs->WaitSent("acc2", 1);
   ASSERT_GOOD(sent);
-  const Result<pipeline::ArpPacket> answer = pipeline::ParseArp(sent->front());
+  const Result<pipeline::NeighborPacket> answer = pipeline::ParseNeighbor(sent->front());
   ASSERT_GOOD(answer);
   EXPECT_FALSE(answer->request);
   EXPECT_EQ(answer->sender, sid);
@@ -51,20 +51,19 @@ TEST_F(PipelineTest, GatewayOfAnotherPortIsNotAnswered) {
 
 TEST_F(PipelineTest, AskingHostIsLearned) {
   Announce(client);
-  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,reg5=0xc0a80a07");
+  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,ip,reg5=0xc0a80a07");
   ASSERT_GOOD(learned);
   // cookie: kNeighbor, port 1, switch 1
-  EXPECT_THAT(*learned,
-              ElementsAre("cookie=0xd104000100000001, table=70, priority=100,reg5=0xc0a80a07 "
-                          "actions=set_field:0a:00:00:00:0a:07->eth_dst,set_field:0x1/0xffff->reg3"));
+  EXPECT_THAT(*learned, ElementsAre("cookie=0xd104000100000001, table=70, priority=100,ip,reg5=0xc0a80a07 "
+                                    "actions=set_field:0a:00:00:00:0a:07->eth_dst,set_field:0x1->reg3"));
 }
 
 TEST_F(PipelineTest, LocalHostIsLearned) {
   Announce(local);
-  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,reg5=0x0a090002");
+  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,ip,reg5=0x0a090002");
   ASSERT_GOOD(learned);
   ASSERT_THAT(*learned, SizeIs(1));
-  EXPECT_THAT(learned->front(), HasSubstr("set_field:0xfffe/0xffff->reg3"));
+  EXPECT_THAT(learned->front(), HasSubstr("set_field:0xfffe->reg3"));
 }
 
 TEST_F(PipelineTest, AnswerToTheControllerIsLearnedAndPunted) {
@@ -82,7 +81,7 @@ TEST_F(PipelineTest, AnswerToTheControllerIsLearnedAndPunted) {
   EXPECT_EQ(punts->front().userdata, "04.00.00");
   EXPECT_EQ(punts->front().metadata.at("in_port"), "3");
   EXPECT_EQ(punts->front().data_octets, Build(answer).size());
-  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,reg5=0xac100002");
+  const Result<std::vector<std::string>> learned = ovs->DumpFlows("br0", "table=70,ip,reg5=0xac100002");
   ASSERT_GOOD(learned);
   EXPECT_THAT(*learned, SizeIs(1));
 }
@@ -96,9 +95,9 @@ TEST_F(PipelineTest, ForgedArpTeachesNothing) {
     frame.sender_mac = mac;
     return Build(frame);
   };
-  ExpectDropped("acc1", claim(client.gateway, client.mac), Table::kClassify, 330,
-                "arp,in_port=1,arp_spa=192.168.10.1");
-  ExpectDropped("acc1", claim(Ip("10.96.0.1"), client.mac), Table::kClassify, 330, "arp,arp_spa=10.96.0.1");
+  ExpectDropped("acc1", claim(client.gateway, client.mac), Table::kAdmit, 330,
+                "arp,in_port=1,reg6=0x1,arp_spa=192.168.10.1");
+  ExpectDropped("acc1", claim(Ip("10.96.0.1"), client.mac), Table::kAdmit, 330, "arp,arp_spa=10.96.0.1");
   EXPECT_EQ(TotalSent(), 0u);
   // Another network's address and a group MAC are answered (the asker may be odd) but not learned.
   ASSERT_GOOD(ovs->Inject("acc1", claim(server.address, client.mac)));
@@ -120,13 +119,15 @@ TEST_F(PipelineTest, NeighboursLeaveWithTheirPort) {
   const Result<pipeline::Compiled> next = pipeline::Compile(smaller);
   ASSERT_GOOD(next);
   ASSERT_GOOD(ovs->DeleteFlows("br0", "table=0,in_port=1"));
-  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=0,arp,in_port=1"));
+  for (const char* protocol : {"arp", "icmp6"}) {
+    ASSERT_GOOD(ovs->DeleteFlows("br0", std::string("table=5,in_port=1,") + protocol));
+  }
   EXPECT_TRUE(Eventually([&] {
     const Result<std::vector<std::string>> left = ovs->DumpFlows("br0", "table=70");
     return left.ok() && left->size() == 2;  // the server and the miss
   }));
-  ASSERT_GOOD(ovs->Install("br0", {.meters = {}, .flows = next->flows}));
-  const Result<std::vector<std::string>> left = ovs->DumpFlows("br0", "table=70,reg5=0x0a02010b");
+  ASSERT_GOOD(ovs->Install("br0", {.meters = {}, .groups = {}, .flows = next->flows}));
+  const Result<std::vector<std::string>> left = ovs->DumpFlows("br0", "table=70,ip,reg5=0x0a02010b");
   ASSERT_GOOD(left);
   EXPECT_THAT(*left, SizeIs(1));
 }

@@ -1,6 +1,8 @@
 // The switch that the pipeline's tests and docs/pipeline.md speak of.
 #pragma once
 
+#include <algorithm>
+
 #include "schema/model/switch_plan.h"
 #include "tests/support/packets/packets.h"
 
@@ -25,11 +27,13 @@ inline PlannedService SampleService(uint16_t id, const char* name, const char* s
   service.spec.sid_v4 = Ip(sid);
   service.spec.ports = std::move(ports);
   service.spec.affinity.kind = kind;
+  service.spec.affinity.store = BindingStoreKind::kTimed;
   return service;
 }
 
 // One access network, one with a wide source filter, a local edge, an uplink to the remote edge
-// 10.2.2.0/24, and the switch's own host behind LOCAL. A service for each affinity key.
+// 10.2.2.0/24, and the switch's own host behind LOCAL. A service for each affinity key that the controller
+// dispatches, and one for each store that the switch dispatches.
 inline SwitchPlan SamplePlan() {
   SwitchPlan plan;
   plan.id = SwitchId{1};
@@ -65,6 +69,30 @@ inline SwitchPlan SamplePlan() {
       instance(31, 3, "10.2.1.11"), instance(41, 4, "10.2.1.41"), instance(51, 5, "10.2.1.51"),
       instance(61, 6, "10.2.2.12"), instance(71, 7, "10.2.1.71"),
   };
+  const auto learn = [&](uint16_t id, const char* name, const char* sid, std::vector<PortRange> ports,
+                         AffinityKind kind, BindingStoreKind store) -> PlannedService& {
+    PlannedService service = SampleService(id, name, sid, std::move(ports), kind);
+    service.spec.dispatch = Dispatch::kLearn;
+    service.spec.affinity.store = store;
+    return plan.services.emplace_back(std::move(service));
+  };
+  PlannedService& chat = learn(8, "chat", "10.96.0.8", {{IpProto::kTcp, 5222, 5222}, {IpProto::kIcmp, 0, 0}},
+                               AffinityKind::k5Tuple, BindingStoreKind::kTimed);
+  chat.spec.sid_v6 = Ip("fd96::8");
+  chat.slots_v4.assign(kSlots, InstanceId{81});
+  std::fill_n(chat.slots_v4.begin(), kSlots / 4, InstanceId{82});
+  chat.slots_v6.assign(kSlots, InstanceId{83});
+  learn(9, "feed", "10.96.0.9", {{IpProto::kTcp, 9000, 9000}}, AffinityKind::kClient,
+        BindingStoreKind::kGenerations)
+      .slots_v4.assign(kSlots, InstanceId{91});
+  learn(10, "bulk", "10.96.0.10", {{IpProto::kTcp, 5201, 5201}}, AffinityKind::k5Tuple,
+        BindingStoreKind::kConntrack)
+      .slots_v4.assign(kSlots, InstanceId{101});
+  for (const PlannedInstance& more :
+       {instance(81, 8, "10.2.1.81"), instance(82, 8, "10.2.2.82"), instance(83, 8, "fd02:1::83"),
+        instance(91, 9, "10.2.1.91"), instance(101, 10, "10.2.1.101")}) {
+    plan.instances.push_back(more);
+  }
   return plan;
 }
 

@@ -18,6 +18,10 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
   uint64_t moved = 0;
   uint64_t restarts = 0;
   uint64_t deleted = 0;
+  uint64_t learned = 0;
+  uint64_t flips = 0;
+  uint64_t closings = 0;
+  uint64_t slots_moved = 0;
   for (uint64_t seed = first; seed < first + 6; ++seed) {
     Driver driver(seed);
     driver.Run(4000);
@@ -25,6 +29,10 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
     moved += driver.moved;
     restarts += driver.restarts;
     deleted += driver.deleted;
+    learned += driver.oracle.learned;
+    flips += driver.flips;
+    closings += driver.closings;
+    slots_moved += driver.oracle.slots_moved;
     ASSERT_TRUE(driver.oracle.broken.empty()) << "DYNCAST_TEST_SEED=" << seed << "\n"
                                               << driver.oracle.broken.front();
   }
@@ -33,6 +41,10 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
   EXPECT_GT(moved, 20u);
   EXPECT_GT(restarts, 10u);
   EXPECT_GT(deleted, 5u);
+  EXPECT_GT(learned, 300u);
+  EXPECT_GT(flips, 50u);
+  EXPECT_GT(closings, 3u);
+  EXPECT_GT(slots_moved, 1000u);
 }
 
 TEST(CoreProperty, TheSameEventsGiveTheSameEffects) {
@@ -79,7 +91,42 @@ TEST(CoreOracle, NoticesWhatIsLeftOut) {
   EXPECT_NE(ComplaintAbout(DropNth<InstallBinding>(9)), "");
   EXPECT_NE(ComplaintAbout(DropNth<SetPlan>(4)), "");
   EXPECT_NE(ComplaintAbout(DropNth<InstanceRecord>(3)), "");
-  EXPECT_NE(ComplaintAbout(DropNth<RemoveBinding>(2)), "");
+}
+
+TEST(CoreOracle, NoticesTablesThatAreNotEmptied) {
+  EXPECT_NE(ComplaintAbout([](Effects* effects) {
+              std::erase_if(*effects,
+                            [](const Effect& e) { return std::holds_alternative<RemoveBindingsAt>(e); });
+            }),
+            "");
+}
+
+// Alters the slots of every fourth plan that has some.
+Driver::Tamper AlterSlots(const std::function<void(const SwitchPlan&, std::vector<InstanceId>*)>& alter) {
+  return [alter, seen = 0](Effects* effects) mutable {
+    for (Effect& effect : *effects) {
+      auto* set = std::get_if<SetPlan>(&effect);
+      if (set == nullptr) continue;
+      auto other = *set->plan;
+      for (PlannedService& service : other.services) {
+        if (!service.slots_v4.empty() && ++seen % 4 == 0) alter(other, &service.slots_v4);
+      }
+      set->plan = std::make_shared<const SwitchPlan>(other);
+    }
+  };
+}
+
+TEST(CoreOracle, NoticesSlotsThatMoveForNothing) {
+  const auto complaint = ComplaintAbout(AlterSlots([](const SwitchPlan&, std::vector<InstanceId>* slots) {
+    std::rotate(slots->begin(), slots->begin() + 1, slots->end());
+  }));
+  EXPECT_NE(complaint, "");
+}
+
+TEST(CoreOracle, NoticesASlotOfOneThatTakesNoDemands) {
+  const auto complaint = ComplaintAbout(AlterSlots(
+      [](const SwitchPlan&, std::vector<InstanceId>* slots) { slots->front() = InstanceId{999}; }));
+  EXPECT_NE(complaint.find("slots are not those"), std::string::npos) << complaint;
 }
 
 TEST(CoreOracle, NoticesADemandThatGoesElsewhere) {
@@ -100,7 +147,7 @@ TEST(CoreOracle, NoticesAFlowForAnotherInstance) {
   const auto complaint = ComplaintAbout([&seen](Effects* effects) {
     for (Effect& effect : *effects) {
       auto* install = std::get_if<InstallBinding>(&effect);
-      if (install == nullptr || ++seen != 4) continue;
+      if (install == nullptr || ++seen % 16 != 4) continue;
       install->flow.instance = InstanceId{static_cast<uint16_t>(install->flow.instance.value() % 6 + 1)};
     }
   });

@@ -17,6 +17,14 @@ class Driver {
   explicit Driver(uint64_t seed, Tamper tamper = nullptr)
       : random_(seed), tamper_(std::move(tamper)), config_(SmallFabric()) {
     config_.services.push_back(Spec("api", "10.100.0.3", 443, PolicyKind::kWeighted));
+    config_.services.push_back(Spec("lrn", "10.100.0.4", 81, PolicyKind::kWeighted));
+    config_.services.push_back(Spec("gen", "10.100.0.5", 82, PolicyKind::kStatic));
+    for (const size_t learns : {3, 4}) config_.services[learns].dispatch = Dispatch::kLearn;
+    config_.services[3].affinity.kind = AffinityKind::kClient;
+    config_.services[4].affinity.limit = 20;
+    for (const size_t generations : {2, 4}) {
+      config_.services[generations].affinity.store = BindingStoreKind::kGenerations;
+    }
     config_.services[0].affinity.limit = 40;
     config_.services[1].selection.policy = PolicyKind::kRoundRobin;
     config_.services[2].selection.slow_start = std::chrono::milliseconds{5000};
@@ -36,9 +44,11 @@ class Driver {
   uint64_t moved = 0;
   uint64_t restarts = 0;
   uint64_t deleted = 0;
+  uint64_t flips = 0;
+  uint64_t closings = 0;
 
  private:
-  static constexpr const char* kServices[] = {"web", "rtp", "api"};
+  static constexpr const char* kServices[] = {"web", "rtp", "api", "lrn", "gen"};
   size_t Pick(size_t n) { return static_cast<size_t>(random_() % n); }
 
   void Deliver(const Event& event, const std::string& name, std::set<BindingKey> allowed = {}) {
@@ -52,12 +62,18 @@ class Driver {
       if (const auto* count = std::get_if<CountBindings>(&effect)) to_count_.push_back(count->at);
     }
     oracle.Check(*core_, now_, step_);
+    std::erase_if(views_, [&](const auto& view) { return !oracle.Usable(view.second.instance); });
   }
 
   void Note(const Effects& effects) {
     trace += step_;
     for (const Effect& effect : effects) {
       trace += ' ' + std::to_string(effect.index());
+      if (std::holds_alternative<RemoveBindingsAt>(effect)) ++flips;
+      if (const auto* record = std::get_if<Record>(&effect)) {
+        const auto* event = std::get_if<EventRecord>(record);
+        if (event != nullptr && event->kind == "binding-limit") ++closings;
+      }
       if (const auto* forward = std::get_if<ForwardDemand>(&effect)) {
         trace += ':' + std::to_string(forward->instance.value());
       } else if (const auto* record = std::get_if<Record>(&effect)) {
@@ -71,12 +87,32 @@ class Driver {
     trace += '\n';
   }
 
+  // The switch's news arrive.
+  void Report(SwitchId id) {
+    Oracle::World& sw = oracle.switches[id];
+    if (sw.unreported.empty()) return;
+    const std::vector<FoundBinding> news(sw.unreported.begin(), sw.unreported.end());
+    sw.unreported.clear();
+    std::set<BindingKey> allowed;
+    for (const FoundBinding& found : news) {
+      allowed.insert(found.key);
+      sw.doomed.erase(found.key);
+      oracle.flowless.erase(found.key);
+    }
+    Deliver(BindingsLearned{id, news}, "learned", allowed);
+  }
+
   void Advance(Micros by) {
+    // News take a part of a second at most.
+    if (by > std::chrono::seconds{1}) {
+      for (auto& [id, sw] : oracle.switches) Report(id);
+    }
     now_.mono += by;
     now_.wall += by;
     // Flows end by themselves; the controller hears of it while it is connected.
     for (auto& [id, sw] : oracle.switches) {
-      std::vector<std::pair<BindingKey, Oracle::Flow>> ended;
+      Report(id);
+      std::vector<std::pair<BindingKey, Oracle::World::Flow>> ended;
       for (const auto& entry : sw.flows) {
         if (entry.second.last + Micros{entry.second.idle} <= now_.mono) ended.push_back(entry);
       }
@@ -86,7 +122,7 @@ class Driver {
       }
     }
   }
-  FoundBinding Found(const BindingKey& key, const Oracle::Flow& flow) const {
+  FoundBinding Found(const BindingKey& key, const Oracle::World::Flow& flow) const {
     return {.key = key,
             .instance = flow.instance,
             .packets = flow.packets,
@@ -103,12 +139,15 @@ class Driver {
     for (const auto& [id, r] : oracle.instances) state.instances.push_back(r);
     for (const auto& [key, instance] : oracle.rows)
       state.bindings.push_back({.key = key, .instance = instance});
+    restarted_at_ = now_.mono;
     core_ = std::make_unique<Core>(std::make_shared<config::FabricConfig>(config_), state, now_, random_(),
                                    1'000'000u * ++restarts);
     for (const char* name : {"r1", "r2"}) {
       Oracle::World& sw = oracle.switches[*core_->FindSwitch(name)];
       sw.found = sw.ports = false;
       sw.plan.reset();
+      sw.unreported.clear();
+      sw.doomed.clear();
     }
     // Refused flows are forgotten: the switch will say what it holds.
     oracle.flowless.clear();
@@ -119,7 +158,7 @@ class Driver {
     auto world = oracle.switches.begin();
     std::advance(world, Pick(oracle.switches.size()));
     auto& [id, sw] = *world;
-    const std::string name = kServices[Pick(3)];
+    const std::string name = kServices[Pick(5)];
     const auto service = core_->FindService(name);
     if (!service) return;
     const ServiceSpec* spec = nullptr;
@@ -137,16 +176,21 @@ class Driver {
         .in_port = PortNo{1},
         .egress_gone = false,
         .packet = packet_};
-    const BindingKey key = MakeBindingKey(spec->affinity, id, *service, demand.demand);
-    const auto flow = sw.flows.find(key);
-    if (flow != sw.flows.end() && (!sw.found || oracle.Usable(flow->second.instance))) {
-      flow->second.last = now_.mono;
-      ++flow->second.packets;
+    const PlannedService* planned = sw.Service(*service);
+    const ServiceSpec in_force = planned != nullptr ? planned->spec : *spec;
+    const BindingKey key = MakeBindingKey(in_force.affinity, id, *service, demand.demand);
+    const auto held = sw.Find(key);
+    if (in_force.dispatch == Dispatch::kLearn) {
+      if (planned != nullptr) SelfMade(id, *planned, key, demand);
+      return;
+    }
+    if (held && (!sw.found || oracle.Usable(held->instance))) {
+      Pass(&sw, planned, key, *held);
       return;
     }
     if (!sw.found) return;  // nobody to ask
     DemandArrived asked = demand;
-    asked.egress_gone = flow != sw.flows.end();
+    asked.egress_gone = held.has_value();
     ++demands;
     const InstanceId must = oracle.MustGo(key);
     step_ = std::to_string(count_) + " demand";
@@ -164,6 +208,12 @@ class Driver {
     oracle.Check(*core_, now_, step_);
   }
 
+  // A packet of a bound flow.
+  void Pass(Oracle::World* sw, const PlannedService* planned, const BindingKey& key,
+            const Oracle::World::Held& held);
+  // A packet to a service that the switch dispatches by itself.
+  void SelfMade(SwitchId id, const PlannedService& service, const BindingKey& key,
+                const DemandArrived& demand);
   void Agent() {
     const std::string agent = Pick(2) == 0 ? "a2" : "a3";
     auto& [epoch, sequence] = agents_[agent];
@@ -172,7 +222,7 @@ class Driver {
       sequence = 0;
     }
     const std::string edge = agent.substr(1);
-    const size_t which = Pick(3);
+    const size_t which = Pick(5);
     const std::string service = kServices[which];
     const std::string instance = service + "-" + edge;
     wire::AgentMessage message;
@@ -185,7 +235,7 @@ class Driver {
       wire::Announce announce;
       announce.instance = instance;
       announce.service = service;
-      announce.bid = Ip("10." + edge + ".0.1" + std::to_string(which + (Pick(12) == 0 ? 3 : 0)));
+      announce.bid = Ip("10." + edge + ".0.1" + std::to_string(which + (Pick(12) == 0 ? 5 : 0)));
       announce.health =
           Pick(6) == 0 ? wire::Health::kDown : (Pick(8) == 0 ? wire::Health::kUnknown : wire::Health::kUp);
       if (Pick(25) == 0) announce.bid = Ip("10.100.0.1");
@@ -204,94 +254,13 @@ class Driver {
     Deliver(AgentSaid{message}, "agent");
   }
 
-  void SwitchLife() {
-    const std::string name = Pick(2) == 0 ? "r1" : "r2";
-    const SwitchId id = *core_->FindSwitch(name);
-    Oracle::World& sw = oracle.switches[id];
-    if (sw.found && Pick(3) != 0) return;
-    if (sw.found) {
-      if (Pick(3) == 0) sw.flows.clear();  // the switch itself starts again
-      sw.found = false;
-      Deliver(SwitchLost{id, "test"}, "lost");
-      return;
-    }
-    if (!sw.ports && Pick(2) == 0) {
-      sw.ports = true;
-      const std::string n = name.substr(1);
-      Deliver(PortsKnown{id, {{"acc" + n, PortNo{1}}, {"up" + n, PortNo{2}}}}, "ports");
-      return;
-    }
-    std::set<BindingKey> allowed;
-    for (const auto& [key, instance] : oracle.rows) {
-      if (key.at != id) continue;
-      const auto flow = sw.flows.find(key);
-      if (flow == sw.flows.end() || flow->second.instance != instance) allowed.insert(key);
-    }
-    std::vector<FoundBinding> found;
-    for (const auto& [key, flow] : sw.flows) found.push_back(Found(key, flow));
-    sw.found = true;
-    Deliver(SwitchFound{id, found}, "found", allowed);
-    Deliver(SwitchSynced{id}, "synced");
-  }
-
+  void SwitchLife();
+  // A controller that starts again and finds the same instances leaves the slots as they are.
+  void SameSlots(const SwitchPlan& before, const SwitchPlan& after);
   // Somebody deletes a flow.
-  void Delete() {
-    for (auto& [id, sw] : oracle.switches) {
-      if (!sw.found || sw.flows.empty()) continue;
-      auto flow = sw.flows.begin();
-      std::advance(flow, Pick(sw.flows.size()));
-      const auto [key, gone] = *flow;
-      sw.flows.erase(flow);
-      ++deleted;
-      Deliver(BindingFlowEnded{id, Found(key, gone), EndReason::kFlowLost}, "deleted");
-      return;
-    }
-  }
-
-  void Refuse() {
-    for (auto& [id, sw] : oracle.switches) {
-      if (!sw.found || sw.flows.empty()) continue;
-      auto flow = sw.flows.begin();
-      std::advance(flow, Pick(sw.flows.size()));
-      if (!oracle.Usable(flow->second.instance)) continue;
-      const BindingKey key = flow->first;
-      sw.flows.erase(flow);
-      oracle.flowless.insert(key);
-      Deliver(BindingFlowRefused{id, key, "full"}, "refused");
-      return;
-    }
-  }
-
-  void Configure() {
-    std::set<BindingKey> allowed;
-    auto& service = config_.services[Pick(config_.services.size())];
-    const auto id = core_->FindService(service.name);
-    switch (Pick(4)) {
-      case 0: service.affinity.idle_timeout = std::chrono::seconds{5 + Pick(30)}; break;
-      case 1: service.selection.policy = static_cast<PolicyKind>(Pick(5)); break;
-      case 2: {
-        service.affinity.kind = static_cast<AffinityKind>(Pick(4));
-        for (const auto& [key, instance] : oracle.rows) {
-          if (key.service == *id) allowed.insert(key);
-        }
-        break;
-      }
-      default: {
-        for (const auto& [key, instance] : oracle.rows) {
-          if (key.service == *id) allowed.insert(key);
-        }
-        if (config_.services.size() == 3) {
-          removed_ = service;
-          std::erase_if(config_.services, [&](const ServiceSpec& s) { return s.name == removed_.name; });
-        } else {
-          allowed.clear();
-          config_.services.push_back(removed_);
-        }
-      }
-    }
-    Deliver(ConfigChanged{std::make_shared<config::FabricConfig>(config_)}, "config", allowed);
-  }
-
+  void Delete();
+  void Refuse();
+  void Configure();
   void OneStep(int i) {
     count_ = i;
     while (!to_count_.empty()) {
@@ -310,10 +279,11 @@ class Driver {
     } else if (dice < 940) {
       Advance(std::chrono::milliseconds{Pick(400)});
       Deliver(Tick{}, "tick", oracle.flowless);
+      oracle.CheckDoomed(now_, step_);
     } else if (dice < 970) {
       SwitchLife();
     } else if (dice < 980) {
-      const std::string instance = std::string(kServices[Pick(3)]) + (Pick(2) == 0 ? "-2" : "-3");
+      const std::string instance = std::string(kServices[Pick(5)]) + (Pick(2) == 0 ? "-2" : "-3");
       Deliver(
           DrainRequested{
               .instance = instance, .drain = Pick(2) == 0, .deadline = std::chrono::seconds{Pick(3) * 2}},
@@ -337,12 +307,22 @@ class Driver {
   config::FabricConfig config_;
   ServiceSpec removed_;
   Now now_;
+  // What clients of self-made bindings saw last.
+  struct Seen {
+    InstanceId instance;
+    MonoTime last{};
+    std::chrono::seconds idle{0};
+  };
+  std::map<BindingKey, Seen> views_;
   std::unique_ptr<Core> core_;
   std::map<std::string, std::pair<uint64_t, uint64_t>> agents_;
   std::vector<SwitchId> to_count_;
   std::vector<uint8_t> packet_ = std::vector<uint8_t>(60, 1);
   std::string step_;
+  MonoTime restarted_at_{};
   int count_ = 0;
 };
 
 }  // namespace dyncast::core
+
+#include "tests/property/core/driver_steps.h"

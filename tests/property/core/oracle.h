@@ -9,37 +9,34 @@
 #include <vector>
 
 #include "controller/core/core.h"
+#include "tests/property/core/switch_model.h"
 
 namespace dyncast::core {
 
 class Oracle {
  public:
   // ---- The world, as the test's driver changes it -------------------------------------------------
-  struct Flow {
-    InstanceId instance;
-    uint64_t packets = 0;
-    MonoTime last{};
-    std::chrono::seconds idle{60};
-  };
-  struct World {
-    bool found = false;  // SwitchFound was delivered on this connection
-    bool ports = false;
-    std::map<BindingKey, Flow> flows;
-    std::shared_ptr<const SwitchPlan> plan;
-  };
+  using World = SwitchModel;
   std::map<SwitchId, World> switches;
   std::map<BindingKey, InstanceId> rows;  // the database's bindings
   std::set<BindingKey> flowless;          // rows whose flow the switch refused
   std::map<InstanceId, InstanceRecord> instances;
   std::map<ServiceId, ServiceRecord> services;
   std::map<SwitchId, SwitchRecord> switch_rows;
+  std::map<uint64_t, DecisionContextRecord> contexts;
+  uint64_t learned = 0;  // BindingStarted of switches' own decisions
+  uint64_t slots_moved = 0;
   std::vector<std::string> broken;
 
   // Before a demand: where must it go? 0: wherever it is selected.
   InstanceId MustGo(const BindingKey& key) const {
     const auto row = rows.find(key);
-    if (row == rows.end() || !Usable(row->second)) return InstanceId{};
+    if (row == rows.end() || !Usable(row->second) || IsDoomed(key)) return InstanceId{};
     return row->second;
+  }
+  bool IsDoomed(const BindingKey& key) const {
+    const auto sw = switches.find(key.at);
+    return sw != switches.end() && sw->second.doomed.count(key) != 0;
   }
   bool Usable(InstanceId id) const {
     const auto it = instances.find(id);
@@ -61,7 +58,14 @@ class Oracle {
     std::map<BindingKey, InstanceId> standing;
     for (const auto& [id, sw] : switches) {
       for (const BindingFlow& flow : core.BindingsOf(id)) {
+        if (sw.OnItsWay(flow.key)) continue;
         if (!standing.emplace(flow.key, flow.instance).second) fail("a key stands twice");
+        const auto held = sw.Find(flow.key);
+        if (sw.found && sw.plan != nullptr && held && held->place != flow.place) {
+          fail("a binding is in table " + std::to_string(static_cast<int>(held->place)) +
+               ", the core thinks in " + std::to_string(static_cast<int>(flow.place)) + ", service " +
+               std::to_string(flow.key.service.value()));
+        }
       }
       const auto force = core.PlanInForce(id);
       if (force != nullptr) {
@@ -83,6 +87,9 @@ class Oracle {
     }
     std::map<BindingKey, InstanceId> expected_standing = rows;
     for (const BindingKey& key : flowless) expected_standing.erase(key);
+    std::erase_if(expected_standing, [&](const auto& row) {
+      return IsDoomed(row.first) || switches[row.first.at].OnItsWay(row.first);
+    });
     if (standing != expected_standing) {
       fail("bindings differ from the database: " + Difference(standing, expected_standing));
     }
@@ -100,23 +107,51 @@ class Oracle {
     }
     for (const auto& [id, sw] : switches) {
       if (!sw.found) continue;
-      for (const auto& [key, flow] : sw.flows) {
+      sw.ForEach([&](const BindingKey& key, const World::Held& held) {
         const auto row = rows.find(key);
-        if (row == rows.end() || row->second != flow.instance) fail("a flow without its row");
-      }
+        if (sw.OnItsWay(key) || sw.beneath.count(key) != 0) return;
+        if (sw.plan == nullptr && held.place != BindingPlace::kTimed) return;  // a former store's, perhaps
+        if (row == rows.end() || row->second != held.instance)
+          fail("a flow without its row: service " + std::to_string(key.service.value()) + " switch " +
+               std::to_string(id.value()) + " " + key.client.ToString() + ":" + std::to_string(key.src_port) +
+               " instance " + std::to_string(held.instance.value()) + " place " +
+               std::to_string(static_cast<int>(held.place)) + " plan " + std::to_string(sw.plan != nullptr));
+      });
       for (const auto& [key, instance] : rows) {
-        if (key.at == id && sw.flows.count(key) + flowless.count(key) == 0) fail("a row without its flow");
+        if (key.at != id || sw.doomed.count(key) + flowless.count(key) != 0 || sw.OnItsWay(key)) continue;
+        // Without a plan of this controller the switch still uses the tables of the one before.
+        if (!(sw.plan == nullptr ? sw.HoldsAnywhere(key) : sw.Find(key).has_value())) {
+          fail("a row without its flow: service " + std::to_string(key.service.value()) + " client " +
+               key.client.ToString() + ":" + std::to_string(key.src_port) + " instance " +
+               std::to_string(instance.value()));
+        }
+      }
+    }
+  }
+  // After a tick: emptied tables' rows end soon.
+  void CheckDoomed(Now now, const std::string& step) {
+    for (const auto& [id, sw] : switches) {
+      for (const auto& [key, since] : sw.doomed) {
+        if (now.mono - since > std::chrono::seconds{3}) broken.push_back(step + ": a row outlives its flow");
       }
     }
   }
 
   static std::string Difference(const std::map<BindingKey, InstanceId>& a,
                                 const std::map<BindingKey, InstanceId>& b) {
-    size_t only_a = 0;
-    size_t only_b = 0;
-    for (const auto& [key, instance] : a) only_a += b.count(key) == 0 || b.at(key) != instance ? 1 : 0;
-    for (const auto& [key, instance] : b) only_b += a.count(key) == 0 ? 1 : 0;
-    return std::to_string(only_a) + " only in the core or other, " + std::to_string(only_b) + " only there";
+    std::string text;
+    const auto add = [&text](const char* where, const BindingKey& key, InstanceId instance) {
+      text += std::string(" ") + where + " " + key.client.ToString() + ":" + std::to_string(key.src_port) +
+              " service " + std::to_string(key.service.value()) + " switch " +
+              std::to_string(key.at.value()) + " instance " + std::to_string(instance.value());
+    };
+    for (const auto& [key, instance] : a) {
+      if (b.count(key) == 0 || b.at(key) != instance) add("core", key, instance);
+    }
+    for (const auto& [key, instance] : b) {
+      if (a.count(key) == 0 || a.at(key) != instance) add("database", key, instance);
+    }
+    return text;
   }
 
  private:
@@ -127,13 +162,55 @@ class Oracle {
     World& sw = switches[e.at];
     if (!sw.found) Fail(step, "a plan before the switch's bindings were found");
     if (!sw.ports) Fail(step, "a plan before the ports are known");
+    for (const PlannedService& service : e.plan->services) {
+      const PlannedService* before = sw.Service(service.id);
+      CheckSlots(service, true, before, step);
+      CheckSlots(service, false, before, step);
+    }
     sw.plan = e.plan;
+    sw.holds = e.plan;
+  }
+  void CheckSlots(const PlannedService& service, bool v4, const PlannedService* before,
+                  const std::string& step) {
+    const auto& slots = v4 ? service.slots_v4 : service.slots_v6;
+    std::map<InstanceId, int> counts;
+    for (const InstanceId instance : slots) ++counts[instance];
+    std::set<InstanceId> takers;
+    const bool learns = service.spec.dispatch == Dispatch::kLearn;
+    for (const auto& [id, record] : instances) {
+      if (!learns || record.service != service.id || record.bid.is_v4() != v4) continue;
+      if (record.state == InstanceState::kUp) takers.insert(id);
+    }
+    std::set<InstanceId> named;
+    for (const auto& [id, n] : counts) named.insert(id);
+    if (!slots.empty() && slots.size() != kSlots) Fail(step, "a wrong number of slots");
+    if (named != takers) Fail(step, "slots are not those of the instances that take demands");
+    if (before == nullptr) return;
+    const auto& old = v4 ? before->slots_v4 : before->slots_v6;
+    if (old.empty() || slots.empty()) return;
+    std::map<InstanceId, int> had;
+    for (const InstanceId instance : old) ++had[instance];
+    int needed = 0;
+    int moved = 0;
+    for (const auto& [id, n] : had) needed += std::max(0, n - counts[id]);
+    for (size_t i = 0; i < kSlots; ++i) moved += old[i] != slots[i] ? 1 : 0;
+    if (moved != needed) Fail(step, "more slots moved than had to");
+    slots_moved += static_cast<uint64_t>(moved);
   }
   void On(const InstallBinding& e, Now now, const std::string& step, const Allowed&) {
     World& sw = switches[e.at];
     if (!sw.found) return;  // nobody there to hold it
     if (e.flow.key.at != e.at) Fail(step, "a flow of another switch");
     flowless.erase(e.flow.key);
+    sw.doomed.erase(e.flow.key);
+    sw.beneath.erase(e.flow.key);
+    if (e.flow.place != BindingPlace::kTimed) {
+      InstanceId& held = sw.turns[e.flow.place == BindingPlace::kGeneration0 ? 0 : 1][e.flow.key];
+      if (held.valid() && held != e.flow.instance && Usable(held))
+        Fail(step, "a flow moved from a usable instance");
+      held = e.flow.instance;
+      return;
+    }
     const auto known = sw.flows.find(e.flow.key);
     if (known != sw.flows.end() && known->second.instance != e.flow.instance &&
         Usable(known->second.instance)) {
@@ -146,12 +223,41 @@ class Oracle {
     sw.flows[e.flow.key] = {
         .instance = e.flow.instance, .packets = 0, .last = now.mono, .idle = e.flow.idle_timeout};
   }
-  void On(const RemoveBinding& e, Now, const std::string&, const Allowed&) {
-    switches[e.at].flows.erase(e.key);
-  }
+  void On(const RemoveBinding& e, Now, const std::string&, const Allowed&) { switches[e.at].Erase(e.key); }
   void On(const RemoveBindingsOf& e, Now, const std::string&, const Allowed&) {
-    std::erase_if(switches[e.at].flows, [&](const auto& entry) {
+    World& sw = switches[e.at];
+    std::erase_if(sw.flows, [&](const auto& entry) {
       return entry.first.service == e.service && entry.second.instance == e.instance;
+    });
+    // News on their way would make rows without flows, until the sweep for stale rows or a flip ends them.
+    std::erase_if(sw.unreported, [&](const FoundBinding& news) {
+      return news.key.service == e.service && news.instance == e.instance;
+    });
+    for (const size_t turn : {0, 1}) {
+      std::erase_if(sw.turns[turn], [&](const auto& entry) {
+        if (entry.first.service != e.service || entry.second != e.instance) return false;
+        if (sw.turns[1 - turn].count(entry.first) != 0) sw.beneath.insert(entry.first);
+        return true;
+      });
+    }
+  }
+  void On(const RemoveBindingsAt& e, Now now, const std::string&, const Allowed&) {
+    World& sw = switches[e.at];
+    if (e.place == BindingPlace::kTimed) {
+      std::erase_if(sw.flows, [&](const auto& entry) { return entry.first.service == e.service; });
+      return;
+    }
+    const size_t turn = e.place == BindingPlace::kGeneration0 ? 0 : 1;
+    // What is left of a former store has its rows elsewhere.
+    const PlannedService* service = sw.Service(e.service);
+    const bool in_use =
+        service != nullptr && StoreOf(service->spec.affinity) == BindingStoreKind::kGenerations;
+    std::erase_if(sw.turns[turn], [&](const auto& entry) {
+      if (entry.first.service != e.service) return false;
+      if (in_use && sw.turns[1 - turn].count(entry.first) == 0 && rows.count(entry.first) != 0) {
+        sw.doomed[entry.first] = now.mono;
+      }
+      return true;
     });
   }
   void On(const ForwardDemand& e, Now, const std::string& step, const Allowed&) {
@@ -161,9 +267,22 @@ class Oracle {
   void On(const AskNeighbor&, Now, const std::string&, const Allowed&) {}
   void On(const SendHeld&, Now, const std::string&, const Allowed&) {}
   void On(const CountBindings&, Now, const std::string&, const Allowed&) {}
+  void On(const ForwardIcmpError&, Now, const std::string&, const Allowed&) {}
+  void On(const ReturnIcmpError&, Now, const std::string&, const Allowed&) {}
+  void On(const AnswerTtlExceeded&, Now, const std::string&, const Allowed&) {}
   void On(const Record& record, Now, const std::string& step, const Allowed& allowed) {
     if (const auto* r = std::get_if<BindingStarted>(&record)) {
       if (!rows.emplace(r->key, r->instance).second) Fail(step, "started twice");
+      if (r->decided_by == DecidedBy::kSwitch) {
+        if (r->reason == StartReason::kFound) return;
+        ++learned;
+        const auto context = contexts.find(r->decision.context);
+        if (context == contexts.end() || context->second.switch_id != r->key.at ||
+            context->second.service != r->key.service) {
+          Fail(step, "a switch's decision without the shares in force");
+        }
+        return;
+      }
       const bool chosen = r->reason != StartReason::kFound;
       if (chosen && instances[r->instance].state != InstanceState::kUp) Fail(step, "bound to one not up");
       if (chosen && (r->decision.kept == 0 || r->decision.scores[0].instance != r->instance)) {
@@ -175,13 +294,16 @@ class Oracle {
         Fail(step, "ended what was not there");
         return;
       }
-      if (Usable(row->second) && allowed.count(ended->key) == 0) {
+      if (Usable(row->second) && allowed.count(ended->key) == 0 && !IsDoomed(ended->key)) {
         Fail(step, "a binding of a usable instance ended: " + std::string(EndReasonName(ended->reason)));
       }
       rows.erase(row);
       flowless.erase(ended->key);
+      switches[ended->key.at].doomed.erase(ended->key);
     } else if (const auto* touched = std::get_if<BindingTouched>(&record)) {
       if (rows.count(touched->key) == 0) Fail(step, "touched what is not there");
+    } else if (const auto* context = std::get_if<DecisionContextRecord>(&record)) {
+      contexts[context->context] = *context;
     } else if (const auto* instance = std::get_if<InstanceRecord>(&record)) {
       instances[instance->id] = *instance;
     } else if (const auto* service = std::get_if<ServiceRecord>(&record)) {

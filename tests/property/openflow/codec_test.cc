@@ -1,11 +1,14 @@
 // Octets written by template or read by hand, against libopenvswitch's codecs.
 #include <gtest/gtest.h>
+#include <openvswitch/ofp-group.h>
 
 #include <memory>
 
 #include "ovs-integration/openflow/binding_codec.h"
 #include "ovs-integration/openflow/flow_image.h"
+#include "ovs-integration/openflow/group_codec.h"
 #include "ovs-integration/openflow/ovs_headers.h"
+#include "ovs-integration/openflow/oxm.h"
 #include "ovs-integration/openflow/packet_out.h"
 #include "ovs-integration/openflow/punt.h"
 #include "ovs-integration/pipeline/compile.h"
@@ -21,31 +24,77 @@ using openflow::OutBuffer;
 Bytes Taken(const OutBuffer& out) { return {out.pending().begin(), out.pending().end()}; }
 
 TEST(BindingTemplates, EqualTheSpecification) {
+  using Form = openflow::BindingEncoder::Form;
   RandomBindings random(Seed());
   openflow::BindingEncoder encoder;
   for (int i = 0; i < 20000; ++i) {
     const BindingFlow b = random.Next();
-    const auto image = openflow::ImageFromText(pipeline::CompileBinding(b));
+    const Form form = random.Below(4) == 0 ? Form::kLearned : Form::kPushed;
+    BindingFlow meant = b;
+    if (form == Form::kLearned) meant.fin_timeout = std::chrono::seconds{0};
+    pipeline::Flow flow = pipeline::CompileBinding(meant);
+    if (form == Form::kLearned) flow.match = pipeline::BindingMatch(b.key, BindingPlace::kGeneration1);
+    const auto image = openflow::ImageFromText(flow);
     ASSERT_TRUE(image.ok()) << image.error().ToString();
     OutBuffer add;
-    ASSERT_TRUE(encoder.WriteAdd(&add, 0, b));
-    ASSERT_EQ(Taken(add), image->add) << pipeline::ToText(pipeline::CompileBinding(b));
+    ASSERT_TRUE(encoder.WriteAdd(&add, 0, b, form));
+    ASSERT_EQ(Taken(add), image->add) << pipeline::ToText(flow);
     OutBuffer remove;
-    ASSERT_TRUE(encoder.WriteDelete(&remove, 0, b.key));
-    Bytes expected = image->MakeDelete();
+    ASSERT_TRUE(encoder.WriteDelete(&remove, 0, b.key, form));
+    flow = pipeline::CompileBinding({.key = b.key, .instance = InstanceId{1}});
+    if (form == Form::kLearned) flow.match = pipeline::BindingMatch(b.key, BindingPlace::kGeneration1);
+    Bytes expected = openflow::ImageFromText(flow)->MakeDelete();
+    if (form == Form::kLearned) expected[24] = 0xff;
     openflow::Put64(expected.data() + 8, 0xd103000000000000ull);  // ours, a binding
     openflow::Put64(expected.data() + 16, 0xffff000000000000ull);
     ASSERT_EQ(Taken(remove), expected);
     OutBuffer bundled;
-    ASSERT_TRUE(encoder.WriteBundledAdd(&bundled, 0x01020304, 9, b));
+    ASSERT_TRUE(encoder.WriteBundledAdd(&bundled, 0x01020304, 9, b, form));
     const Bytes wrapped = Taken(bundled);
     ASSERT_EQ(wrapped.size(), 16 + image->add.size());
     Bytes inner(wrapped.begin() + 16, wrapped.end());
     ASSERT_EQ(openflow::MessageXid(inner), 0x01020304u);
     openflow::Put32(inner.data() + 4, 0);
     ASSERT_EQ(inner, image->add);
+    // And the match says the key again.
+    const auto match = openflow::CutMatch(ByteView(image->add).subspan(48));
+    ASSERT_TRUE(match.has_value());
+    const auto cookie = pipeline::DecodeCookie(image->cookie());
+    ASSERT_TRUE(cookie.has_value());
+    bool pushed = false;
+    const auto key = openflow::ReadBindingKey(match->fields, *cookie, &pushed);
+    ASSERT_TRUE(key.has_value()) << pipeline::ToText(flow);
+    ASSERT_EQ(*key, b.key);
+    const bool tcp = b.place == BindingPlace::kTimed && openflow::BindingEncoder::FormsDiffer(b.key);
+    ASSERT_EQ(pushed, tcp && form == Form::kPushed);
   }
   EXPECT_EQ(encoder.slow_encodings(), 0u);  // every shape has its template
+}
+
+TEST(BindingKeys, AreReadFromNoOtherMatch) {
+  RandomBindings random(Seed());
+  for (int i = 0; i < 500; ++i) {
+    const BindingFlow b = random.Next();
+    const auto cookie = pipeline::DecodeCookie(pipeline::CompileBinding(b).cookie);
+    const auto read = [&](const std::string& match) {
+      const auto image =
+          openflow::ImageFromText({.table = 20, .priority = 1, .match = match, .actions = "drop"});
+      EXPECT_TRUE(image.ok()) << match;
+      bool pushed = false;
+      return openflow::ReadBindingKey(openflow::CutMatch(ByteView(image->add).subspan(48))->fields, *cookie,
+                                      &pushed);
+    };
+    const std::string plain = pipeline::BindingMatch(b.key, BindingPlace::kGeneration0);
+    EXPECT_TRUE(read(plain).has_value());
+    EXPECT_FALSE(read(plain + ",reg2=1"));
+    EXPECT_FALSE(read(plain + ",in_port=1"));
+    EXPECT_FALSE(read(plain + ",metadata=1"));
+    EXPECT_FALSE(read("udp," + plain));
+    EXPECT_FALSE(read("ip," + plain));
+    EXPECT_FALSE(read(plain.substr(0, plain.rfind(','))));               // no client
+    EXPECT_FALSE(read(plain.substr(plain.find(',') + 1)));               // no service
+    EXPECT_FALSE(read("reg1=0x1/0x1" + plain.substr(plain.find(','))));  // a mask
+  }
 }
 
 Bytes LibraryPacketOut(const std::string& text) {
@@ -79,15 +128,62 @@ TEST(PacketOuts, EqualTheLibrarys) {
     encoder.WriteForwardDemand(&demand, 7, PortNo{port}, service, instance, packet);
     EXPECT_EQ(Taken(demand), LibraryPacketOut("in_port=" + std::to_string(port) + ",packet=" + hex +
                                               ",actions=" + pipeline::DemandActions(service, instance)));
-    const auto neighbor = static_cast<uint32_t>(random.Below(UINT32_MAX));
+    const IpAddress neighbor = random.Next().key.client;
     OutBuffer held;
     encoder.WriteSendToNeighbor(&held, 7, neighbor, packet);
     EXPECT_EQ(Taken(held), LibraryPacketOut("in_port=CONTROLLER,packet=" + hex +
                                             ",actions=" + pipeline::NeighborActions(neighbor)));
     OutBuffer plain;
-    encoder.WriteSendPacket(&plain, 7, PortNo{port}, packet);
+    const PortNo tagged = TaggedPort(PortNo{port}, static_cast<uint16_t>(random.Below(4096)));
+    encoder.WriteSendPacket(&plain, 7, tagged, packet);
     EXPECT_EQ(Taken(plain), LibraryPacketOut("in_port=CONTROLLER,packet=" + hex +
-                                             ",actions=output:" + std::to_string(port)));
+                                             ",actions=" + pipeline::OutputActions(tagged)));
+  }
+}
+
+TEST(SelectGroups, EqualTheLibrarysAndAreReadBack) {
+  RandomBindings random(Seed());
+  const openflow::GroupCodec& codec = openflow::GroupCodec::Get();
+  for (int i = 0; i < 30; ++i) {
+    pipeline::Group group{.id = static_cast<uint32_t>(random.Below(0x20000)), .slots = {}};
+    const size_t slots = i == 0 ? 1024 : 1 + random.Below(200);
+    for (size_t s = 0; s < slots; ++s) group.slots.emplace_back(random.Id());
+    ASSERT_TRUE(codec.Check(group).ok());
+    OutBuffer out;
+    codec.WriteBundled(&out, 7, 9, openflow::GroupCommand::kModify, group);
+    ASSERT_EQ(out.size(), codec.BundledSize(group, openflow::GroupCommand::kModify));
+    ASSERT_LE(out.size(), 65535u);
+    Bytes inner(out.pending().begin() + 16, out.pending().end());
+
+    ofputil_group_mod gm;
+    ofputil_protocol usable{};
+    char* error = parse_ofp_group_mod_str(&gm, OFPGC15_MODIFY, pipeline::ToText(group).c_str(), nullptr,
+                                          nullptr, &usable);
+    ASSERT_EQ(error, nullptr) << error;
+    const openflow::OfpbufPtr msg(ofputil_encode_group_mod(OFP15_VERSION, &gm, nullptr, -1));
+    const auto* data = static_cast<const uint8_t*>(msg->data);
+    Bytes expected(data, data + msg->size);
+    openflow::Put32(expected.data() + 4, 7);
+    ASSERT_EQ(inner, expected);
+
+    // As a switch describes it.
+    ofputil_group_desc desc = {};
+    desc.type = gm.type;
+    desc.group_id = gm.group_id;
+    desc.props = gm.props;
+    ovs_list replies;
+    const openflow::OfpbufPtr request(ofputil_encode_group_desc_request(OFP15_VERSION, OFPG_ALL));
+    ofpmp_init(&replies, static_cast<const ofp_header*>(request->data));
+    ofputil_append_group_desc_reply(&desc, &gm.buckets, &replies);
+    openflow::Groups found;
+    ofpbuf* reply;
+    LIST_FOR_EACH_POP(reply, list_node, &replies) {
+      const openflow::OfpbufPtr owned(reply);
+      ASSERT_TRUE(codec.Read(ByteView(static_cast<const uint8_t*>(reply->data), reply->size), &found).ok());
+    }
+    ofputil_uninit_group_mod(&gm);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found.at(group.id), group);
   }
 }
 
@@ -95,8 +191,10 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
   RandomBindings random(Seed());
   for (int i = 0; i < 5000; ++i) {
     Bytes packet(14 + random.Below(1500), static_cast<uint8_t>(i));
+    if (random.Below(2) == 0) openflow::Put16(packet.data() + 12, random.Below(2) == 0 ? 0x0800 : 0x86dd);
+    const uint16_t type = openflow::Get16(packet.data() + 12);
     const auto service = random.Id();
-    Bytes userdata = {static_cast<uint8_t>(1 + random.Below(4)), static_cast<uint8_t>(service >> 8),
+    Bytes userdata = {static_cast<uint8_t>(1 + random.Below(7)), static_cast<uint8_t>(service >> 8),
                       static_cast<uint8_t>(service)};
     ofputil_packet_in_private pin = {};
     pin.base.packet = packet.data();
@@ -109,8 +207,8 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
     match_init_catchall(&pin.base.flow_metadata);
     const auto port = static_cast<uint32_t>(1 + random.Below(65000));
     match_set_in_port(&pin.base.flow_metadata, static_cast<ofp_port_t>(port));
-    uint32_t regs[10] = {};
-    for (unsigned r = 0; r < 10; ++r) {
+    uint32_t regs[16] = {};
+    for (unsigned r = 0; r < 16; ++r) {
       if (random.Below(2) == 0) continue;
       regs[r] = static_cast<uint32_t>(1 + random.Below(UINT32_MAX - 1));
       match_set_reg(&pin.base.flow_metadata, r, regs[r]);
@@ -124,9 +222,16 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
     ASSERT_TRUE(punt.ok()) << punt.error().ToString();
     ASSERT_TRUE(punt->has_value());
     EXPECT_EQ(static_cast<uint8_t>((*punt)->reason), userdata[0]);
-    EXPECT_EQ((*punt)->service, ServiceId{userdata[0] <= 2 ? service : uint16_t{0}});
-    EXPECT_EQ((*punt)->in_port, PortNo{port});
-    EXPECT_EQ((*punt)->reg5, regs[5]);
+    EXPECT_EQ((*punt)->service, ServiceId{service});
+    EXPECT_EQ((*punt)->in_port, TaggedPort(PortNo{port}, static_cast<uint16_t>(regs[6] >> 16 & 0xfff)));
+    IpAddress neighbor;
+    if (type == 0x0800 && regs[5] != 0) neighbor = IpAddress::V4(regs[5]);
+    if (type == 0x86dd) {
+      std::array<uint8_t, 16> octets;
+      for (size_t r = 0; r < 4; ++r) openflow::Put32(octets.data() + 4 * r, regs[12 + r]);
+      neighbor = IpAddress::V6(octets);
+    }
+    EXPECT_EQ((*punt)->neighbor, neighbor);
     EXPECT_EQ(Bytes((*punt)->packet.begin(), (*punt)->packet.end()), packet);
   }
 }

@@ -25,7 +25,9 @@ class RandomBindings {
   uint16_t Id() { return static_cast<uint16_t>(1 + Below(65535)); }
 
   BindingFlow Next() {
-    static constexpr IpProto kProtos[] = {IpProto::kTcp, IpProto::kUdp, IpProto::kSctp};
+    static constexpr IpProto kProtos[] = {IpProto::kTcp, IpProto::kUdp, IpProto::kSctp, IpProto::kIcmp};
+    static constexpr BindingPlace kPlaces[] = {BindingPlace::kTimed, BindingPlace::kTimed,
+                                               BindingPlace::kGeneration0, BindingPlace::kGeneration1};
     BindingFlow b;
     const bool v4 = Below(4) != 0;
     if (v4) {
@@ -41,10 +43,13 @@ class RandomBindings {
     b.instance = InstanceId{Id()};
     b.idle_timeout = std::chrono::seconds{Id()};
     const uint64_t shape = Below(4);
-    if (shape < 3) b.key.proto = kProtos[Below(3)];  // 3-tuple
-    if (shape < 2) b.key.dst_port = Id();            // 4-tuple
-    if (shape < 1) b.key.src_port = Id();            // 5-tuple
+    if (shape < 3) b.key.proto = kProtos[Below(4)];  // 3-tuple
+    if (b.key.proto != IpProto::kIcmp) {
+      if (shape < 2) b.key.dst_port = Id();  // 4-tuple
+      if (shape < 1) b.key.src_port = Id();  // 5-tuple
+    }
     if (shape < 1 && Below(2) == 0) b.fin_timeout = std::chrono::seconds{Id()};
+    b.place = kPlaces[Below(4)];
     if (shape == 3)
       b.key.client = MaskAddress(b.key.client, static_cast<uint8_t>(8 + Below(25)));  // client/PREFIX
     return b;

@@ -22,6 +22,7 @@ TEST(SessionModel, TheSwitchHoldsWhatWasAskedForLessWhatWasRefused) {
       pool.push_back(random.Next());
       pool.back().key.service = ServiceId{static_cast<uint16_t>(1 + random.Below(3))};
       pool.back().key.at = SwitchId{1};
+      pool.back().place = BindingPlace::kTimed;
     }
     std::map<BindingKey, InstanceId> model;
     std::set<BindingKey> uncertain;  // refused at some time: may be there from before, or not at all

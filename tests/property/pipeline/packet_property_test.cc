@@ -74,7 +74,8 @@ TEST_F(PacketProperty, DamageIsReadOrRefusedButNothingElse) {
     }
     if (random() % 2 == 0) frame.resize(random() % (frame.size() + 1));
     const Result<ParsedPacket> parsed = ParsePacket(frame);
-    (void)ParseArp(frame);
+    (void)ParseNeighbor(frame);
+    (void)ParseIcmpError(frame);
     const std::optional<Bytes> answer = MakeUnreachable(frame);
     if (!answer) continue;
     ASSERT_TRUE(parsed.ok());

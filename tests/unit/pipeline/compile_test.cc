@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <random>
 #include <set>
 #include <tuple>
 
@@ -32,6 +34,17 @@ Compiled Good(const SwitchPlan& plan) {
 std::string Listing(const Compiled& compiled) {
   std::string text;
   for (const Meter& meter : compiled.meters) text += ToText(meter) + "\n";
+  for (const Group& group : compiled.groups) {
+    // Its buckets in short: how many slots each instance has.
+    std::map<uint16_t, size_t> slots;
+    for (InstanceId id : group.slots) ++slots[id.value()];
+    const std::string full = ToText(group);
+    text += full.substr(0, full.find(",bucket="));
+    for (const auto& [id, count] : slots) {
+      text += ", " + std::to_string(count) + " buckets of instance " + std::to_string(id);
+    }
+    text += "\n";
+  }
   int table = -1;
   for (const Flow& flow : compiled.flows) {
     if (flow.table != table) {
@@ -97,7 +110,7 @@ TEST(Compile, OneEgressFlowPerInstanceWhateverElseThereIs) {
 TEST(Compile, RemovedInstanceRemovesItsFlowsOnly) {
   SwitchPlan plan = SamplePlan();
   const Compiled before = Good(plan);
-  plan.instances.erase(plan.instances.begin());
+  plan.instances.erase(plan.instances.begin() + 3);
   const Compiled after = Good(plan);
   std::vector<Flow> gone;
   for (const Flow& flow : before.flows) {
@@ -105,15 +118,20 @@ TEST(Compile, RemovedInstanceRemovesItsFlowsOnly) {
   }
   EXPECT_EQ(before.flows.size() - gone.size(), after.flows.size());
   for (const Flow& flow : gone) {
-    EXPECT_THAT(ToText(flow), testing::AnyOf(HasSubstr("10.2.1.11"), HasSubstr("reg0=0xb"))) << ToText(flow);
+    EXPECT_THAT(ToText(flow), testing::AnyOf(HasSubstr("10.9.0.2"), HasSubstr("reg0=0xe"))) << ToText(flow);
   }
 }
 
 TEST(Compile, LastInstanceGoneLeavesTheServiceAsking) {
   SwitchPlan plan = SamplePlan();
   plan.instances.clear();
+  for (PlannedService& service : plan.services) {
+    service.slots_v4.clear();
+    service.slots_v6.clear();
+  }
   const Compiled compiled = Good(plan);
-  EXPECT_THAT(In(compiled, Table::kReturn), IsEmpty());
+  EXPECT_THAT(compiled.groups, IsEmpty());
+  for (const Flow& flow : In(compiled, Table::kReturn)) EXPECT_THAT(flow.actions, Not(HasSubstr("ip_src")));
   EXPECT_THAT(In(compiled, Table::kEgress), SizeIs(2));
   EXPECT_THAT(Listing(compiled), HasSubstr("userdata=01.00.01"));
 }
@@ -181,12 +199,35 @@ const BadPlan kBadPlans[] = {
     {"ServiceIdZero", Errc::kInvalid, "service web", [](SwitchPlan& p) { p.services[0].id = ServiceId{}; }},
     {"ServiceTwice", Errc::kDuplicate, "service media",
      [](SwitchPlan& p) { p.services[1].id = p.services[0].id; }},
-    {"Learn", Errc::kInvalid, "learn", [](SwitchPlan& p) { p.services[0].spec.dispatch = Dispatch::kLearn; }},
+    {"ConntrackReactive", Errc::kInvalid, "conntrack needs dispatch learn",
+     [](SwitchPlan& p) { p.services[0].spec.affinity.store = BindingStoreKind::kConntrack; }},
+    {"ConntrackByClient", Errc::kInvalid, "5-tuple",
+     [](SwitchPlan& p) { p.services[8].spec.affinity.store = BindingStoreKind::kConntrack; }},
+    {"NoStoreReactive", Errc::kInvalid, "none needs dispatch learn",
+     [](SwitchPlan& p) { p.services[0].spec.affinity.store = BindingStoreKind::kNone; }},
+    {"TooFewSlots", Errc::kInvalid, "service chat: IPv4 slots: there are 1023",
+     [](SwitchPlan& p) { p.services[7].slots_v4.pop_back(); }},
+    {"SlotOfNobody", Errc::kNotFound, "instance 99",
+     [](SwitchPlan& p) { p.services[7].slots_v4.back() = InstanceId{99}; }},
+    {"SlotOfAnotherService", Errc::kNotFound, "instance 91",
+     [](SwitchPlan& p) { p.services[7].slots_v4.front() = InstanceId{91}; }},
+    {"SlotOfTheOtherFamily", Errc::kInvalid, "fd02:1::83",
+     [](SwitchPlan& p) { p.services[7].slots_v4.front() = InstanceId{83}; }},
+    {"ThirdGeneration", Errc::kInvalid, "generation 2", [](SwitchPlan& p) { p.services[8].generation = 2; }},
+    {"SidOfTheOtherFamily", Errc::kInvalid, "10.96.0.9 is not IPv6",
+     [](SwitchPlan& p) { p.services[8].spec.sid_v6 = Ip("10.96.0.9"); }},
+    {"PrefixTooLong", Errc::kInvalid, "0..128",
+     [](SwitchPlan& p) { p.services[4].spec.affinity.prefix_v6 = 129; }},
+    {"EchoTwice", Errc::kConflict, "fd96::8 icmp",
+     [](SwitchPlan& p) {
+       p.services[8].spec.sid_v6 = Ip("fd96::8");
+       p.services[8].spec.ports.push_back({IpProto::kIcmp, 0, 0});
+     }},
     {"Port443Twice", Errc::kConflict, "10.96.0.1 tcp port 443",
      [](SwitchPlan& p) {
        p.services[0].spec.ports.push_back({IpProto::kTcp, 400, 500});
      }},
-    {"IcmpService", Errc::kInvalid, "icmp",
+    {"IcmpWithPorts", Errc::kInvalid, "icmp has no ports",
      [](SwitchPlan& p) { p.services[0].spec.ports[0].proto = IpProto::kIcmp; }},
     {"RangeBackwards", Errc::kInvalid, "9-8",
      [](SwitchPlan& p) {
@@ -201,7 +242,7 @@ const BadPlan kBadPlans[] = {
      [](SwitchPlan& p) { p.instances[0].id = InstanceId{12}; }},
     {"InstanceOfNothing", Errc::kNotFound, "service 99",
      [](SwitchPlan& p) { p.instances[0].service = ServiceId{99}; }},
-    {"BidOfIpv6", Errc::kInvalid, "fd00::1", [](SwitchPlan& p) { p.instances[0].bid = Ip("fd00::1"); }},
+    {"NoBid", Errc::kInvalid, "instance 11", [](SwitchPlan& p) { p.instances[0].bid = IpAddress{}; }},
     {"BidAndPortTwice", Errc::kConflict, "10.2.2.12 tcp port 80",
      [](SwitchPlan& p) { p.instances[0].bid = Ip("10.2.2.12"); }},
     {"TooManyFlows", Errc::kLimit, "table return",
@@ -230,11 +271,81 @@ TEST(Binding, MatchesByWhatTheKeyKeeps) {
     affinity.prefix_v4 = 24;
     return BindingMatch(MakeBindingKey(affinity, SwitchId{1}, ServiceId{300}, demand));
   };
-  EXPECT_EQ(match(AffinityKind::k5Tuple), "tcp,reg1=0x12c,nw_src=192.168.10.7,tp_src=40000,tp_dst=80");
-  EXPECT_EQ(match(AffinityKind::k4Tuple), "tcp,reg1=0x12c,nw_src=192.168.10.7,tp_dst=80");
-  EXPECT_EQ(match(AffinityKind::k3Tuple), "tcp,reg1=0x12c,nw_src=192.168.10.7");
-  EXPECT_EQ(match(AffinityKind::kClient), "ip,reg1=0x12c,reg8=0xc0a80a07");
-  EXPECT_EQ(match(AffinityKind::kClientPrefix), "ip,reg1=0x12c,reg8=0xc0a80a00");
+  EXPECT_EQ(match(AffinityKind::k5Tuple),
+            "tcp,reg1=0x12c,reg4=0x6,reg7=0x9c400050,xxreg2=0xc0a80a07000000000000000000000000");
+  EXPECT_EQ(match(AffinityKind::k4Tuple),
+            "reg1=0x12c,reg4=0x6,reg7=0x50,xxreg2=0xc0a80a07000000000000000000000000");
+  EXPECT_EQ(match(AffinityKind::k3Tuple),
+            "reg1=0x12c,reg4=0x6,reg7=0x0,xxreg2=0xc0a80a07000000000000000000000000");
+  EXPECT_EQ(match(AffinityKind::kClient),
+            "reg1=0x12c,reg4=0x0,reg7=0x0,xxreg2=0xc0a80a07000000000000000000000000");
+  EXPECT_EQ(match(AffinityKind::kClientPrefix),
+            "reg1=0x12c,reg4=0x0,reg7=0x0,xxreg2=0xc0a80a00000000000000000000000000");
+}
+
+TEST(Binding, RegistersStandForExactlyTheirKey) {
+  std::mt19937 random(7);
+  const auto word = [&] { return static_cast<uint32_t>(random()); };
+  for (int i = 0; i < 10000; ++i) {
+    BindingKey key;
+    key.service = ServiceId{static_cast<uint16_t>(1 + word() % 65535)};
+    key.at = SwitchId{static_cast<uint16_t>(1 + word() % 65535)};
+    constexpr IpProto kProtos[] = {IpProto::kAny, IpProto::kIcmp, IpProto::kTcp, IpProto::kUdp,
+                                   IpProto::kSctp};
+    key.proto = kProtos[word() % 5];
+    if (key.proto != IpProto::kAny && key.proto != IpProto::kIcmp && word() % 3 != 0) {
+      key.dst_port = static_cast<uint16_t>(1 + word() % 65535);
+      if (word() % 2 == 0) key.src_port = static_cast<uint16_t>(1 + word() % 65535);
+    }
+    if (word() % 2 == 0) {
+      key.client = IpAddress::V4(word());
+    } else {
+      std::array<uint8_t, 16> octets{0xfd};
+      for (size_t at = 1; at < 16; ++at) octets[at] = static_cast<uint8_t>(word());
+      key.client = IpAddress::V6(octets);
+    }
+    EXPECT_EQ(KeyOf(RegistersOf(key), key.at), key);
+  }
+  const KeyRegisters good = RegistersOf({.client = Ip("192.168.10.7"),
+                                         .src_port = 40000,
+                                         .dst_port = 80,
+                                         .service = ServiceId{1},
+                                         .at = SwitchId{1},
+                                         .proto = IpProto::kTcp});
+  const auto spoilt = [&](auto spoil) {
+    KeyRegisters registers = good;
+    spoil(registers);
+    return KeyOf(registers, SwitchId{1});
+  };
+  EXPECT_TRUE(spoilt([](KeyRegisters&) {}).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg1 = 0; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg1 = 0x10001; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg4 = 0x206; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg4 = 47; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg4 = 1; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.reg7 = 0x9c400000; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) { r.xxreg2[3] = 1; }).has_value());
+  EXPECT_FALSE(spoilt([](KeyRegisters& r) {
+                 r.reg4 = 0x106;
+                 r.xxreg2 = {0, 0, 0xffff, 1};
+               }).has_value());
+}
+
+TEST(Slot, IsTheOnlyThingThatMovesADemand) {
+  std::mt19937 random(7);
+  std::vector<size_t> seen(kSlots);
+  for (int i = 0; i < 200 * static_cast<int>(kSlots); ++i) {
+    ++seen[SlotOf({.client = IpAddress::V4(static_cast<uint32_t>(random())),
+                   .src_port = 0,
+                   .dst_port = 80,
+                   .service = ServiceId{1},
+                   .at = SwitchId{1},
+                   .proto = IpProto::kTcp},
+                  kSlots)];
+  }
+  // 200 +- 5 standard deviations.
+  EXPECT_GT(*std::min_element(seen.begin(), seen.end()), 130u);
+  EXPECT_LT(*std::max_element(seen.begin(), seen.end()), 270u);
 }
 
 TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
@@ -249,8 +360,19 @@ TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
                       .fin_timeout = std::chrono::seconds{5}};
   EXPECT_EQ(ToText(CompileBinding(binding)),
             "table=20,priority=100,cookie=0xd1030001000b0001,idle_timeout=60,send_flow_rem,"
-            "tcp,reg1=0x1,nw_src=192.168.10.7,tp_src=40000,tp_dst=80,"
+            "tcp,reg1=0x1,reg4=0x6,reg7=0x9c400050,xxreg2=0xc0a80a07000000000000000000000000,"
             "actions=fin_timeout(idle_timeout=5),set_field:0xb->reg0");
+  binding.place = BindingPlace::kGeneration1;
+  EXPECT_EQ(ToText(CompileBinding(binding)),
+            "table=22,priority=100,cookie=0xd1030001000b0001,"
+            "reg1=0x1,reg4=0x6,reg7=0x9c400050,xxreg2=0xc0a80a07000000000000000000000000,"
+            "actions=set_field:0xb->reg0");
+  binding.place = BindingPlace::kTimed;
+  // One match for a key, with or without a FIN timeout.
+  binding.fin_timeout = std::chrono::seconds{0};
+  EXPECT_EQ(CompileBinding(binding).match, BindingMatch(binding.key));
+  binding.fin_timeout = std::chrono::seconds{5};
+  EXPECT_EQ(CompileBinding(binding).match, BindingMatch(binding.key));
   binding.key.src_port = 0;  // other connections of this client may go on
   EXPECT_EQ(CompileBinding(binding).actions, "set_field:0xb->reg0");
   binding.key.src_port = 40000;
@@ -263,7 +385,10 @@ TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
 TEST(PacketOut, SetsTheRegistersOfItsTables) {
   EXPECT_EQ(DemandActions(ServiceId{1}, InstanceId{11}),
             "set_field:0xb->reg0,set_field:0x1->reg1,set_field:0x1->reg6,resubmit(,40)");
-  EXPECT_EQ(NeighborActions(0x0a000001), "set_field:0xa000001->reg5,resubmit(,70),resubmit(,80)");
+  EXPECT_EQ(NeighborActions(Ip("10.0.0.1")), "set_field:0xa000001->reg5,resubmit(,70),resubmit(,80)");
+  EXPECT_EQ(NeighborActions(Ip("fd00::1")),
+            "set_field:0xfd000000000000000000000000000001->xxreg3,resubmit(,70),resubmit(,80)");
+  EXPECT_EQ(OutputActions(TaggedPort(PortNo{2}, 100)), "set_field:0x640002->reg3,resubmit(,80)");
 }
 
 TEST(Flow, TextOfAnEmptyMatchHasNoGap) {

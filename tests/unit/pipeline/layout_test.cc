@@ -11,7 +11,7 @@ namespace {
 TEST(Cookie, StandsForExactlyWhatItWasMadeFrom) {
   std::mt19937_64 random(7);
   for (int i = 0; i < 10000; ++i) {
-    const Cookie cookie{.kind = static_cast<FlowKind>(1 + random() % 4),
+    const Cookie cookie{.kind = static_cast<FlowKind>(1 + random() % 5),
                         .service = ServiceId{static_cast<uint16_t>(random())},
                         .instance = InstanceId{static_cast<uint16_t>(random())},
                         .at = SwitchId{static_cast<uint16_t>(random())}};
@@ -27,15 +27,17 @@ TEST(Cookie, StandsForExactlyWhatItWasMadeFrom) {
 }
 
 TEST(Cookie, OfOthersIsNotOurs) {
-  for (uint64_t raw : {0ull, ~0ull, 0xd200000000000001ull, 0xd100000000000001ull, 0xd105000000000001ull}) {
+  for (uint64_t raw : {0ull, ~0ull, 0xd200000000000001ull, 0xd100000000000001ull, 0xd106000000000001ull}) {
     EXPECT_EQ(DecodeCookie(raw), std::nullopt) << std::hex << raw;
   }
 }
 
 TEST(TableName, IsUnique) {
   std::set<std::string_view> names;
-  for (Table table : {Table::kClassify, Table::kService, Table::kBinding, Table::kSelect, Table::kEgress,
-                      Table::kReturn, Table::kRoute, Table::kNeighbor, Table::kOutput}) {
+  for (Table table : {Table::kClassify, Table::kAdmit, Table::kService, Table::kLookup, Table::kOlder,
+                      Table::kRenew, Table::kMarked, Table::kBinding, Table::kGeneration0,
+                      Table::kGeneration1, Table::kSelect, Table::kLearn, Table::kEgress, Table::kReturn,
+                      Table::kReturned, Table::kRoute, Table::kNeighbor, Table::kOutput}) {
     EXPECT_TRUE(names.insert(TableName(table)).second) << TableName(table);
   }
   EXPECT_EQ(TableName(static_cast<Table>(99)), "?");

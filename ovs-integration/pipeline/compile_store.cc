@@ -1,0 +1,186 @@
+// Tables lookup, older, renew, marked, select and learn: which instance a key has, who gives it one, and
+// where that is kept.
+#include <string>
+
+#include "ovs-integration/pipeline/flow_builder.h"
+
+namespace dyncast::pipeline {
+namespace {
+
+constexpr uint16_t kLookup = 100;
+constexpr uint16_t kOlder = 100;
+constexpr uint16_t kRenew = 100;
+constexpr uint16_t kMarked = 100;
+
+constexpr uint16_t kSelectNoFragment = 120;
+constexpr uint16_t kSelectAgain = 110;
+constexpr uint16_t kSelect = 100;
+constexpr uint16_t kSelectUnknown = 50;
+constexpr uint16_t kSelected = 10;
+
+constexpr uint16_t kLearnClosed = 110;
+constexpr uint16_t kLearn = 100;
+constexpr uint16_t kMiss = 0;
+
+std::string OfService(const PlannedService& service) { return "reg1=" + Hex(service.id.value()); }
+
+Table GenerationTable(uint8_t generation) {
+  return generation == 0 ? Table::kGeneration0 : Table::kGeneration1;
+}
+
+// "zone=S" of a service with store kConntrack.
+std::string Zone(const PlannedService& service) { return "zone=" + std::to_string(service.id.value()); }
+
+// The action that makes the switch hold the key in the registers for `instance`. What is learned has no match
+// on the packet itself, so one action does for all protocols and families; equal keys replace each other.
+std::string LearnBinding(const SwitchPlan& plan, const PlannedService& service, InstanceId instance) {
+  const Affinity& affinity = service.spec.affinity;
+  const bool timed = StoreOf(affinity) == BindingStoreKind::kTimed;
+  const Table table = timed ? Table::kBinding : GenerationTable(service.generation);
+  std::string text = "learn(table=" + std::to_string(static_cast<unsigned>(table)) +
+                     ",priority=" + std::to_string(kBindingPriority);
+  if (timed) {
+    text += ",idle_timeout=" + std::to_string(TimeoutSeconds(affinity.idle_timeout));
+    const uint16_t fin_s = TimeoutSeconds(affinity.fin_timeout);
+    if (affinity.kind == AffinityKind::k5Tuple && ProtosOf(service.spec).contains(IpProto::kTcp) &&
+        fin_s > 0) {
+      text += ",fin_idle_timeout=" + std::to_string(fin_s);
+    }
+    text += ",send_flow_rem";
+  }
+  const uint64_t cookie =
+      EncodeCookie({.kind = FlowKind::kBinding, .service = service.id, .instance = instance, .at = plan.id});
+  return text + ",cookie=" + Hex(cookie) +
+         ",NXM_NX_REG1[],NXM_NX_REG4[],NXM_NX_REG7[],NXM_NX_XXREG2[],load:" + Hex(instance.value()) +
+         "->NXM_NX_REG0[])";
+}
+
+void CompileLookup(FlowBuilder& out, const PlannedService& service) {
+  const FlowSubject subject{
+      .kind = FlowKind::kDispatch,
+      .service = service.id,
+      .instance = InstanceId{static_cast<uint16_t>(service.generation | (service.binding_closed ? 2u : 0u))}};
+  const std::string select = Visit(Table::kSelect);
+  const std::string match = OfService(service);
+  switch (StoreOf(service.spec.affinity)) {
+    case BindingStoreKind::kAuto:
+    case BindingStoreKind::kTimed:
+      out.Add(Table::kLookup, kLookup, match, Visit(Table::kBinding) + "," + select, subject);
+      return;
+    case BindingStoreKind::kGenerations:
+      out.Add(Table::kLookup, kLookup, match,
+              Visit(GenerationTable(service.generation)) + "," + Visit(Table::kOlder) + "," + select,
+              subject);
+      return;
+    case BindingStoreKind::kConntrack:
+      for (Family family : kFamilies) {  // ct wants to know which
+        if (!SidOf(service.spec, family)) continue;
+        out.Add(
+            Table::kLookup, kLookup, IpText(family) + "," + match,
+            "ct(table=" + std::to_string(static_cast<unsigned>(Table::kMarked)) + "," + Zone(service) + ")",
+            subject);
+      }
+      return;
+    case BindingStoreKind::kNone: out.Add(Table::kLookup, kLookup, match, select, subject); return;
+  }
+}
+
+// Bindings without timeouts: what is found in the older table moves to the current one, so that the older one
+// can be emptied when its time has come. A full service goes on with this: it adds no key.
+void CompileGenerations(FlowBuilder& out, const PlannedService& service) {
+  const auto older = static_cast<uint8_t>(1 - service.generation);
+  out.Add(Table::kOlder, kOlder, "reg0=0," + OfService(service),
+          Visit(GenerationTable(older)) + "," + Visit(Table::kRenew), {.service = service.id});
+}
+
+void CompileMarked(FlowBuilder& out, const PlannedService& service) {
+  const uint32_t mark = static_cast<uint32_t>(service.id.value()) << 16;
+  out.Add(Table::kMarked, kMarked, OfService(service) + ",ct_mark=" + Hex(mark) + "/0xffff0000",
+          "move:NXM_NX_CT_MARK[0..15]->NXM_NX_REG0[0..15]," + Visit(Table::kSelect), {.service = service.id});
+}
+
+void CompileSelect(FlowBuilder& out, const PlannedService& service) {
+  const FlowSubject subject{.service = service.id};
+  const std::string unbound = "reg0=0," + OfService(service);
+  const std::string punt = out.Punt(PuntReason::kDemand, service.id);
+  if (service.spec.dispatch == Dispatch::kReactive) {
+    out.Add(Table::kSelect, kSelectAgain, unbound + ",reg2=0x1",
+            out.Punt(PuntReason::kEgressGone, service.id), subject);
+    out.Add(Table::kSelect, kSelect, unbound, punt, subject);
+    // The controller reads keys from packets. A first fragment has ports in it, but its key has none: a later
+    // one, which has none, is what the controller can bind for all of them.
+    bool ports = false;
+    for (IpProto proto : ProtosOf(service.spec)) ports |= KeyHasPorts(service.spec.affinity, proto);
+    for (Family family : kFamilies) {
+      if (!ports || !SidOf(service.spec, family)) continue;
+      out.Add(Table::kSelect, kSelectNoFragment, IpText(family) + "," + unbound + ",nw_frag=first", "drop",
+              subject);
+    }
+    return;
+  }
+  // With reg2=1 too: what is learned then takes the place of the binding whose instance is gone.
+  for (Family family : kFamilies) {
+    if (!SidOf(service.spec, family)) continue;
+    const bool v6 = family == Family::kV6;
+    const bool any = !(v6 ? service.slots_v6 : service.slots_v4).empty();
+    out.Add(Table::kSelect, kSelect, IpText(family) + "," + unbound,
+            any ? "group:" + std::to_string(GroupId(service.id, v6)) : punt, subject);
+  }
+}
+
+// What keeps a choice. A service without a flow here keeps none.
+void CompileLearn(FlowBuilder& out, const PlannedService& service) {
+  if (service.spec.dispatch != Dispatch::kLearn) return;
+  const BindingStoreKind store = StoreOf(service.spec.affinity);
+  if (store == BindingStoreKind::kNone) return;
+  const FlowSubject subject{.service = service.id};
+  if (service.binding_closed) {
+    // Nothing new is kept. A binding whose instance is gone gets another one (reg2=1): that adds none.
+    out.Add(Table::kLearn, kLearnClosed, OfService(service) + ",reg2=0", Visit(Table::kEgress), subject);
+  }
+  if (store != BindingStoreKind::kConntrack) return;
+  for (Family family : kFamilies) {
+    if (!SidOf(service.spec, family)) continue;
+    out.Add(Table::kLearn, kLearn, IpText(family) + "," + OfService(service),
+            "ct(commit," + Zone(service) +
+                ",exec(move:NXM_NX_REG0[0..15]->NXM_NX_CT_MARK[0..15],"
+                "move:NXM_NX_REG1[0..15]->NXM_NX_CT_MARK[16..31]))," +
+                Visit(Table::kEgress),
+            subject);
+  }
+}
+
+void CompileLearned(FlowBuilder& out, const PlannedService& service, const PlannedInstance& instance) {
+  const BindingStoreKind store = StoreOf(service.spec.affinity);
+  if (store != BindingStoreKind::kTimed && store != BindingStoreKind::kGenerations) return;
+  const FlowSubject subject{.service = service.id, .instance = instance.id};
+  const std::string chosen = OfService(service) + ",reg0=" + Hex(instance.id.value());
+  const std::string learn = LearnBinding(out.plan(), service, instance.id);
+  if (store == BindingStoreKind::kGenerations) out.Add(Table::kRenew, kRenew, chosen, learn, subject);
+  if (service.spec.dispatch != Dispatch::kLearn) return;
+  out.Add(Table::kLearn, kLearn, chosen, learn + "," + Visit(Table::kEgress), subject);
+}
+
+}  // namespace
+
+void CompileStores(FlowBuilder& out) {
+  for (const PlannedService& service : out.plan().services) {
+    const BindingStoreKind store = StoreOf(service.spec.affinity);
+    CompileLookup(out, service);
+    if (store == BindingStoreKind::kGenerations) CompileGenerations(out, service);
+    if (store == BindingStoreKind::kConntrack) CompileMarked(out, service);
+    CompileSelect(out, service);
+    CompileLearn(out, service);
+  }
+  for (const PlannedInstance& instance : out.plan().instances) {
+    const PlannedService* service = out.Find(instance.service);
+    if (service != nullptr) CompileLearned(out, *service, instance);
+  }
+  out.Add(Table::kLookup, kMiss, "", "drop");
+  out.Add(Table::kMarked, kMiss, "", Visit(Table::kSelect));
+  out.Add(Table::kSelect, kSelectUnknown, "reg0=0", "drop");
+  out.Add(Table::kSelect, kSelected, "", Visit(Table::kEgress));
+  out.Add(Table::kLearn, kMiss, "", Visit(Table::kEgress));
+}
+
+}  // namespace dyncast::pipeline

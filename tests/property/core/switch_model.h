@@ -1,0 +1,140 @@
+// A switch as the oracle knows it: its plan, its binding tables, and what it does with a demand by itself.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "controller/core/core.h"
+
+namespace dyncast::core {
+
+struct SwitchModel {
+  struct Flow {
+    InstanceId instance;
+    uint64_t packets = 0;
+    MonoTime last{};
+    std::chrono::seconds idle{60};
+  };
+  bool found = false;  // SwitchFound was delivered on this connection
+  bool ports = false;
+  std::map<BindingKey, Flow> flows;                       // table kTimed
+  std::array<std::map<BindingKey, InstanceId>, 2> turns;  // tables kGeneration0, kGeneration1
+  std::shared_ptr<const SwitchPlan> plan;                 // as this controller set it
+  std::shared_ptr<const SwitchPlan> holds;                // what the switch goes on doing without it
+  std::deque<FoundBinding> unreported;                    // news for the controller that are on their way
+  std::map<BindingKey, MonoTime> doomed;  // emptied with the older table; the controller's row ends soon
+
+  // Keys of which another instance's binding is left in the older table, beneath a removed one.
+  std::set<BindingKey> beneath;
+
+  bool empty() const { return flows.empty() && turns[0].empty() && turns[1].empty(); }
+  // The switch itself starts again.
+  void Wipe() {
+    flows.clear();
+    for (auto& table : turns) table.clear();
+    holds.reset();
+    unreported.clear();
+  }
+  void Erase(const BindingKey& key) {
+    flows.erase(key);
+    for (auto& table : turns) table.erase(key);
+  }
+  bool OnItsWay(const BindingKey& key) const {
+    for (const FoundBinding& news : unreported) {
+      if (news.key == key) return true;
+    }
+    return false;
+  }
+  const PlannedService* Service(ServiceId id) const {
+    if (holds == nullptr) return nullptr;
+    for (const PlannedService& service : holds->services) {
+      if (service.id == id) return &service;
+    }
+    return nullptr;
+  }
+  bool HasEgress(InstanceId id) const {
+    if (holds == nullptr) return false;
+    for (const PlannedInstance& instance : holds->instances) {
+      if (instance.id == id) return true;
+    }
+    return false;
+  }
+
+  // The binding of a key in the tables that its service uses, and where.
+  struct Held {
+    InstanceId instance;
+    BindingPlace place = BindingPlace::kTimed;
+  };
+  std::optional<Held> Find(const BindingKey& key) const {
+    const PlannedService* service = Service(key.service);
+    const auto flow = flows.find(key);
+    if (service == nullptr || StoreOf(service->spec.affinity) == BindingStoreKind::kTimed) {
+      if (flow != flows.end()) return Held{flow->second.instance, BindingPlace::kTimed};
+      // Without its plan (it has just started again) it holds what it is told to.
+      if (service != nullptr) return std::nullopt;
+    }
+    const int current = service != nullptr ? service->generation : 0;
+    for (const int turn : {current, 1 - current}) {
+      const auto& table = turns[static_cast<size_t>(turn)];
+      const auto entry = table.find(key);
+      if (entry != table.end()) return Held{entry->second, GenerationPlace(static_cast<uint8_t>(turn))};
+    }
+    return std::nullopt;
+  }
+  // In any table, in use or not.
+  bool HoldsAnywhere(const BindingKey& key) const {
+    return flows.count(key) + turns[0].count(key) + turns[1].count(key) != 0;
+  }
+  // All keys that stand in tables in use.
+  template <typename F>
+  void ForEach(F&& f) const {
+    std::map<BindingKey, Held> all;
+    const auto add = [&](const BindingKey& key) {
+      if (const auto held = Find(key)) all.emplace(key, *held);
+    };
+    for (const auto& [key, flow] : flows) add(key);
+    for (const auto& table : turns) {
+      for (const auto& [key, instance] : table) add(key);
+    }
+    for (const auto& [key, held] : all) f(key, held);
+  }
+
+  // Binds as the switch's own learning does, and notes the news.
+  void Learn(const PlannedService& service, const BindingKey& key, InstanceId instance, MonoTime now) {
+    beneath.erase(key);
+    FoundBinding news{.key = key, .instance = instance};
+    if (StoreOf(service.spec.affinity) == BindingStoreKind::kTimed) {
+      flows[key] = {
+          .instance = instance, .packets = 0, .last = now, .idle = service.spec.affinity.idle_timeout};
+      news.idle_timeout = service.spec.affinity.idle_timeout;
+    } else {
+      turns[service.generation][key] = instance;
+      news.place = GenerationPlace(service.generation);
+    }
+    if (found) unreported.push_back(news);
+  }
+
+  // What the switch found when somebody asks for all it holds.
+  std::vector<FoundDispatch> Dispatch() const {
+    std::vector<FoundDispatch> all;
+    if (holds == nullptr) return all;
+    for (const PlannedService& service : holds->services) {
+      if (service.spec.dispatch != Dispatch::kLearn &&
+          StoreOf(service.spec.affinity) != BindingStoreKind::kGenerations) {
+        continue;
+      }
+      all.push_back({.service = service.id,
+                     .generation = service.generation,
+                     .binding_closed = service.binding_closed,
+                     .slots_v4 = service.slots_v4,
+                     .slots_v6 = service.slots_v6});
+    }
+    return all;
+  }
+};
+
+}  // namespace dyncast::core
