@@ -10,8 +10,7 @@
 namespace dyncast::openflow {
 namespace {
 
-// The client counts as four words (IPv4: the last one): a coarse IPv6 key stands in registers, not in one
-// piece.
+// The client counts as four words, of which IPv4 has the last one.
 enum class Field : uint8_t {
   kClient0,
   kClient1,
@@ -32,6 +31,14 @@ uint16_t Seconds16(std::chrono::seconds s) {
   return static_cast<uint16_t>(std::clamp<int64_t>(s.count(), 0, 65535));
 }
 
+// The source port decides about the match of TCP; elsewhere it is only a register.
+bool LacksPort(const BindingKey& key) { return key.proto == IpProto::kTcp && key.src_port == 0; }
+bool IsTimed(const BindingFlow& b) { return b.place == BindingPlace::kTimed; }
+// As CompileBinding says.
+bool HasFinTimeout(const BindingFlow& b) {
+  return IsTimed(b) && b.fin_timeout.count() > 0 && BindingEncoder::FormsDiffer(b.key);
+}
+
 // The value of `field` in network order; returns its size, 0 for one that the shape leaves out.
 size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
   const auto two = [&](uint16_t v) -> size_t {
@@ -46,13 +53,13 @@ size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
       if (b.key.client.is_v4() && field != Field::kClient3) return 0;
       std::memcpy(value, b.key.client.octets().data() + 4 * static_cast<size_t>(field), 4);
       return 4;
-    case Field::kSrcPort: return b.key.src_port == 0 ? 0 : two(b.key.src_port);
-    case Field::kDstPort: return b.key.dst_port == 0 ? 0 : two(b.key.dst_port);
+    case Field::kSrcPort: return LacksPort(b.key) ? 0 : two(b.key.src_port);
+    case Field::kDstPort: return two(b.key.dst_port);
     case Field::kService: return two(b.key.service.value());
     case Field::kAt: return two(b.key.at.value());
     case Field::kInstance: return two(b.instance.value());
-    case Field::kIdle: return two(Seconds16(b.idle_timeout));
-    case Field::kFin: return b.fin_timeout.count() == 0 ? 0 : two(Seconds16(b.fin_timeout));
+    case Field::kIdle: return IsTimed(b) ? two(Seconds16(b.idle_timeout)) : 0;
+    case Field::kFin: return HasFinTimeout(b) ? two(Seconds16(b.fin_timeout)) : 0;
   }
   return 0;
 }
@@ -65,6 +72,10 @@ void Invert(BindingFlow* b, Field field) {
     case Field::kClient1:
     case Field::kClient2:
     case Field::kClient3: {
+      if (b->key.client.is_v4()) {
+        b->key.client = IpAddress::V4(~b->key.client.v4());
+        break;
+      }
       std::array<uint8_t, 16> octets = b->key.client.octets();
       for (size_t i = 4 * static_cast<size_t>(field); i < 4 * static_cast<size_t>(field) + 4; ++i) {
         octets[i] = static_cast<uint8_t>(~octets[i]);
@@ -89,13 +100,14 @@ BindingFlow Sentinel(const BindingFlow& like) {
   b.key.client = like.key.client.is_v4() ? IpAddress::V4(0x0b16212c)
                                          : IpAddress::V6({0x24, 0x1e, 0x13, 0x3b, 0x4d, 0x59, 0x6a, 0x71,
                                                           0x17, 0x9b, 0xa3, 0xb7, 0xc9, 0xd3, 0xe5, 0xf7});
-  b.key.src_port = like.key.src_port == 0 ? uint16_t{0} : uint16_t{0x1357};
-  b.key.dst_port = like.key.dst_port == 0 ? uint16_t{0} : uint16_t{0x579b};
+  b.key.src_port = LacksPort(like.key) ? uint16_t{0} : uint16_t{0x1357};
+  b.key.dst_port = 0x579b;
   b.key.service = ServiceId{0x2468};
   b.key.at = SwitchId{0x3e91};
   b.instance = InstanceId{0x5a3c};
   b.idle_timeout = std::chrono::seconds{0x0777};
-  b.fin_timeout = std::chrono::seconds{like.fin_timeout.count() == 0 ? 0 : 0x0333};
+  b.fin_timeout = std::chrono::seconds{HasFinTimeout(like) ? 0x0333 : 0};
+  b.place = like.place;
   return b;
 }
 
@@ -110,9 +122,21 @@ size_t ProtoIndex(IpProto proto) {
   return 5;
 }
 
-size_t ShapeIndex(const BindingFlow& b) {
-  return ProtoIndex(b.key.proto) * 16 + (b.key.client.is_v4() ? 8 : 0) + (b.key.src_port != 0 ? 4 : 0) +
-         (b.key.dst_port != 0 ? 2 : 0) + (b.fin_timeout.count() != 0 ? 1 : 0);
+// The shape that a binding has in octets; below kShapes.
+size_t ShapeIndex(const BindingFlow& b, BindingEncoder::Form form) {
+  const size_t variant =
+      (form == BindingEncoder::Form::kLearned ? 0u : 3u) + (HasFinTimeout(b)                     ? 2u
+                                                            : BindingEncoder::FormsDiffer(b.key) ? 1u
+                                                                                                 : 0u);
+  const size_t family = b.key.client.is_v4() ? 1 : 0;
+  return ((ProtoIndex(b.key.proto) * 3 + static_cast<size_t>(b.place)) * 2 + family) * 6 + variant;
+}
+
+Result<FlowImage> ImageOf(const BindingFlow& b, BindingEncoder::Form form) {
+  if (form == BindingEncoder::Form::kPushed) return ImageFromText(pipeline::CompileBinding(b));
+  pipeline::Flow flow = pipeline::CompileBinding(b);
+  flow.match = pipeline::BindingMatch(b.key, BindingPlace::kGeneration0);  // there, the registers alone
+  return ImageFromText(flow);
 }
 
 }  // namespace
@@ -123,6 +147,7 @@ struct BindingEncoder::Template {
     uint8_t size;
     uint16_t offset;
   };
+  Form form = Form::kPushed;
   bool usable = false;
   FlowImage image;
   std::vector<Place> places;
@@ -151,7 +176,7 @@ bool BindingEncoder::Template::Locate(const BindingFlow& base, Field field) {
   BindingFlow changed = base;
   Invert(&changed, field);
   ValueOf(changed, field, after);
-  const Result<FlowImage> other = ImageFromText(pipeline::CompileBinding(changed));
+  const Result<FlowImage> other = ImageOf(changed, form);
   if (!other || other->add.size() != image.add.size() || other->match_end != image.match_end) return false;
   const Bytes& a = image.add;
   const Bytes& b = other->add;
@@ -171,14 +196,14 @@ bool BindingEncoder::Template::Locate(const BindingFlow& base, Field field) {
 
 void BindingEncoder::Template::Build(const BindingFlow& like) {
   const BindingFlow base = Sentinel(like);
-  Result<FlowImage> encoded = ImageFromText(pipeline::CompileBinding(base));
+  Result<FlowImage> encoded = ImageOf(base, form);
   if (!encoded) return;
   image = std::move(*encoded);
   for (size_t i = 0; i < kFieldCount; ++i) {
     if (!Locate(base, static_cast<Field>(i))) return;
   }
   // The proof: the flow that asked for the template, encoded both ways.
-  const Result<FlowImage> expected = ImageFromText(pipeline::CompileBinding(like));
+  const Result<FlowImage> expected = ImageOf(like, form);
   if (!expected) return;
   Bytes patched = image.add;
   Patch(like, patched.data());
@@ -188,34 +213,40 @@ void BindingEncoder::Template::Build(const BindingFlow& like) {
 BindingEncoder::BindingEncoder() = default;
 BindingEncoder::~BindingEncoder() = default;
 
-const BindingEncoder::Template& BindingEncoder::TemplateFor(const BindingFlow& binding) {
-  std::unique_ptr<Template>& slot = templates_[ShapeIndex(binding)];
+const BindingEncoder::Template& BindingEncoder::TemplateFor(const BindingFlow& binding, Form form) {
+  std::unique_ptr<Template>& slot = templates_[ShapeIndex(binding, form)];
   if (!slot) {
     slot = std::make_unique<Template>();
+    slot->form = form;
     slot->Build(binding);
   }
   return *slot;
 }
 
-BindingEncoder::Encoded BindingEncoder::Encode(const BindingFlow& binding) {
-  const Template& t = TemplateFor(binding);
+BindingEncoder::Encoded BindingEncoder::Encode(const BindingFlow& binding, Form form) {
+  if (form == Form::kLearned && HasFinTimeout(binding)) {
+    BindingFlow plain = binding;
+    plain.fin_timeout = std::chrono::seconds{0};
+    return Encode(plain, form);
+  }
+  const Template& t = TemplateFor(binding, form);
   if (t.usable) {
     work_.assign(t.image.add.begin(), t.image.add.end());
     t.Patch(binding, work_.data());
     return {work_, t.image.match_end};
   }
   ++slow_;
-  Result<FlowImage> image = ImageFromText(pipeline::CompileBinding(binding));
+  Result<FlowImage> image = ImageOf(binding, form);
   if (!image) return {};
   work_ = std::move(image->add);
   return {work_, image->match_end};
 }
 
-BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key) {
+BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key, Form form) {
   BindingFlow flow;
   flow.key = key;
   flow.instance = InstanceId{1};
-  const Encoded add = Encode(flow);
+  const Encoded add = Encode(flow, form);
   if (add.message.empty()) return {};
   const FlowImage image{.add = work_, .match_end = add.match_end};
   work_ = image.MakeDelete();
@@ -223,11 +254,16 @@ BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key) {
   Put64(work_.data() + 8, pipeline::kCookieOwner << 56 | static_cast<uint64_t>(pipeline::FlowKind::kBinding)
                                                              << 48);
   Put64(work_.data() + 16, 0xffff000000000000ull);
+  if (form == Form::kLearned) work_[24] = kAllTables;
   return {work_, work_.size()};
 }
 
-bool BindingEncoder::WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& binding) {
-  const Encoded e = Encode(binding);
+bool BindingEncoder::FormsDiffer(const BindingKey& key) {
+  return key.proto == IpProto::kTcp && key.src_port != 0;
+}
+
+bool BindingEncoder::WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& binding, Form form) {
+  const Encoded e = Encode(binding, form);
   if (e.message.empty()) return false;
   uint8_t* p = out->Extend(e.message.size());
   std::memcpy(p, e.message.data(), e.message.size());
@@ -235,8 +271,8 @@ bool BindingEncoder::WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& b
   return true;
 }
 
-bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key) {
-  const Encoded e = EncodeDelete(key);
+bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key, Form form) {
+  const Encoded e = EncodeDelete(key, form);
   if (e.message.empty()) return false;
   uint8_t* p = out->Extend(e.message.size());
   std::memcpy(p, e.message.data(), e.message.size());
@@ -245,15 +281,15 @@ bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey&
 }
 
 bool BindingEncoder::WriteBundledAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
-                                     const BindingFlow& binding) {
-  const Encoded e = Encode(binding);
+                                     const BindingFlow& binding, Form form) {
+  const Encoded e = Encode(binding, form);
   if (!e.message.empty()) WriteBundleAdd(out, xid, bundle_id, e.message);
   return !e.message.empty();
 }
 
 bool BindingEncoder::WriteBundledDelete(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
-                                        const BindingKey& key) {
-  const Encoded e = EncodeDelete(key);
+                                        const BindingKey& key, Form form) {
+  const Encoded e = EncodeDelete(key, form);
   if (!e.message.empty()) WriteBundleAdd(out, xid, bundle_id, e.message);
   return !e.message.empty();
 }

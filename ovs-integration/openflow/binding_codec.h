@@ -13,23 +13,32 @@
 
 namespace dyncast::openflow {
 
-// A template is made for each shape (family, protocol, which ports, FIN timeout) when it is first met: the
+// A template is made for each shape (family, protocol, table, form, FIN timeout) when it is first met: the
 // specification pipeline::CompileBinding is encoded by libopenvswitch with known values, each value is
 // changed alone, and the octets that change are its places. A shape whose values cannot all be found that
 // way, or whose template fails the check with other values, is encoded by libopenvswitch each time.
 class BindingEncoder {
  public:
+  // A binding's flow may stand in either form, and only the exact match finds it without a search of the
+  // table.
+  enum class Form : uint8_t {
+    kPushed,   // as pipeline::CompileBinding says
+    kLearned,  // as the switch learns it: registers alone; without a FIN timeout when it is pushed
+  };
+  // Has a match with TCP in front where it is pushed to table 20: its two forms differ.
+  static bool FormsDiffer(const BindingKey& key);
   BindingEncoder();
   ~BindingEncoder();
 
   // Appends an OFPT_FLOW_MOD. False if libopenvswitch refuses the flow: nothing is appended.
-  [[nodiscard]] bool WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& binding);
-  [[nodiscard]] bool WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key);
+  [[nodiscard]] bool WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& binding, Form form);
+  // The pushed form is that of table 20; the learned one is deleted wherever it stands.
+  [[nodiscard]] bool WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key, Form form);
   // The same inside an OFPT_BUNDLE_ADD_MESSAGE.
   [[nodiscard]] bool WriteBundledAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
-                                     const BindingFlow& binding);
+                                     const BindingFlow& binding, Form form);
   [[nodiscard]] bool WriteBundledDelete(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
-                                        const BindingKey& key);
+                                        const BindingKey& key, Form form);
 
   uint64_t slow_encodings() const { return slow_; }  // flows encoded without a template
 
@@ -39,12 +48,13 @@ class BindingEncoder {
     ByteView message;  // valid until the next call
     size_t match_end = 0;
   };
-  const Template& TemplateFor(const BindingFlow& binding);
+  const Template& TemplateFor(const BindingFlow& binding, Form form);
   // An empty message if libopenvswitch refuses the flow.
-  Encoded Encode(const BindingFlow& binding);
-  Encoded EncodeDelete(const BindingKey& key);
+  Encoded Encode(const BindingFlow& binding, Form form);
+  Encoded EncodeDelete(const BindingKey& key, Form form);
 
-  std::array<std::unique_ptr<Template>, 128> templates_;
+  static constexpr size_t kShapes = 6 * 3 * 2 * 6;
+  std::array<std::unique_ptr<Template>, kShapes> templates_;
   Bytes work_;
   uint64_t slow_ = 0;
 };

@@ -46,7 +46,11 @@ void BindingQueue::Compact() {
   }
 }
 
-void BindingQueue::Install(const BindingFlow& flow, MonoTime now) { Push({.flow = flow}, now); }
+void BindingQueue::Install(const BindingFlow& flow, BindingEncoder::Form form, MonoTime now) {
+  Op op{.flow = flow};
+  op.form = form;
+  Push(std::move(op), now);
+}
 
 void BindingQueue::Remove(const BindingKey& key, MonoTime now) {
   Op op{.flow = {.key = key, .instance = {}}};
@@ -67,6 +71,39 @@ void BindingQueue::CancelOf(ServiceId service, InstanceId instance) {
       if (matches(op)) op.remove = true;
     }
   }
+}
+
+void BindingQueue::CancelAt(ServiceId service, BindingPlace place) {
+  const auto matches = [&](const Op& op) {
+    return !op.remove && !op.cancelled && op.flow.place == place && op.flow.key.service == service;
+  };
+  for (Op& op : queued_) {
+    if (!matches(op)) continue;
+    op.cancelled = true;
+    --live_;
+    Forget(op);
+  }
+  for (Batch& batch : in_flight_) {
+    for (Op& op : batch.ops) op.cancelled = op.cancelled || matches(op);
+  }
+}
+
+size_t BindingQueue::Write(const Op& op, bool bundled, uint32_t xid, uint32_t bundle_id, OutBuffer* out) {
+  using Form = BindingEncoder::Form;
+  const auto remove = [&](Form form) {
+    return bundled ? encoder_.WriteBundledDelete(out, xid, bundle_id, op.flow.key, form)
+                   : encoder_.WriteDelete(out, xid, op.flow.key, form);
+  };
+  // Several messages of one operation bear one transaction id.
+  const auto add = [&] {
+    return bundled ? encoder_.WriteBundledAdd(out, xid, bundle_id, op.flow, op.form)
+                   : encoder_.WriteAdd(out, xid, op.flow, op.form);
+  };
+  if (!(op.remove ? remove(Form::kLearned) : add())) return 0;
+  // A flow that was pushed in the other form would match as well as the one that the switch knows.
+  const bool other_form = op.remove || op.form == Form::kLearned;
+  if (other_form && BindingEncoder::FormsDiffer(op.flow.key) && remove(Form::kPushed)) return 2;
+  return 1;
 }
 
 void BindingQueue::Flush(const SendContext& context) {
@@ -102,12 +139,8 @@ void BindingQueue::Send(std::vector<Op> ops, uint32_t attempt, bool bundled, con
   batch.ops.reserve(ops.size());
   for (Op& op : ops) {
     const uint32_t xid = *context.next_xid;
-    const bool written =
-        bundled ? (op.remove ? encoder_.WriteBundledDelete(context.out, xid, bundle_id, op.flow.key)
-                             : encoder_.WriteBundledAdd(context.out, xid, bundle_id, op.flow))
-                : (op.remove ? encoder_.WriteDelete(context.out, xid, op.flow.key)
-                             : encoder_.WriteAdd(context.out, xid, op.flow));
-    if (!written) {
+    const size_t written = Write(op, bundled, xid, bundle_id, context.out);
+    if (written == 0) {
       unencodable_.push_back({op.flow.key, "the flow cannot be expressed in OpenFlow"});
       Forget(op);
       continue;
@@ -115,8 +148,8 @@ void BindingQueue::Send(std::vector<Op> ops, uint32_t attempt, bool bundled, con
     if (op.announced != op.remove) (*context.sent)(op.flow.key, op.remove ? nullptr : &op.flow);
     op.announced = op.remove;
     ++*context.next_xid;
-    ++context.counters->messages_sent;
-    ++context.counters->flow_mods_sent;
+    context.counters->messages_sent += written;
+    context.counters->flow_mods_sent += written;
     batch.ops.push_back(std::move(op));
   }
   batch.last_xid = (*context.next_xid)++;

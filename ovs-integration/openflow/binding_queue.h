@@ -43,6 +43,7 @@ class BindingQueue {
     BindingFlow flow;
     uint64_t sequence = 0;
     bool remove = false;
+    BindingEncoder::Form form = BindingEncoder::Form::kPushed;
     std::optional<bool> announced{};  // as a removal; nullopt: not sent yet
     bool cancelled = false;           // superseded or refused: not to be sent (again)
   };
@@ -50,11 +51,13 @@ class BindingQueue {
 
   BindingQueue(Micros tick, uint32_t bundle_max_flows);
 
-  void Install(const BindingFlow& flow, MonoTime now);
+  void Install(const BindingFlow& flow, BindingEncoder::Form form, MonoTime now);
   void Remove(const BindingKey& key, MonoTime now);
   // The caller deletes them by cookie, at once: what is queued of them, or has to be sent again, becomes a
   // removal of its key.
   void CancelOf(ServiceId service, InstanceId instance);
+  // The caller deletes all of a service in one table: installs there are not to be sent (again).
+  void CancelAt(ServiceId service, BindingPlace place);
 
   // Sends what is due and allowed. context.sent sees each key, and the flow if it is installed; again where
   // an operation that is repeated has become another.
@@ -93,6 +96,8 @@ class BindingQueue {
   void Push(Op op, MonoTime now);
   void Compact();
   void Send(std::vector<Op> ops, uint32_t attempt, bool bundled, const SendContext& context);
+  // Number of messages; 0: it cannot be encoded.
+  size_t Write(const Op& op, bool bundled, uint32_t xid, uint32_t bundle_id, OutBuffer* out);
   void Finish(const Batch& batch, std::vector<Refused>* refused);
   void Retry(Batch batch, const SendContext& context, std::vector<Refused>* refused);
   void Forget(const Op& op);

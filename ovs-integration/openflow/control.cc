@@ -16,12 +16,33 @@ constexpr uint32_t kNoBuffer = 0xffffffff;
 constexpr uint32_t kAllMeters = 0xffffffff;
 constexpr uint16_t kMultipartFlow = 1;  // OFPMP_FLOW_DESC
 constexpr uint16_t kMultipartMeterConfig = 10;
+constexpr uint16_t kMultipartFlowMonitor = 16;
+constexpr uint16_t kMonitorAdded = 1 << 1;     // OFPFMF_ADD
+constexpr uint16_t kMonitorModified = 1 << 3;  // OFPFMF_MODIFY
 constexpr uint8_t kDeleteNonStrict = 3;
+constexpr uint64_t kBindingKindMask = 0xffff000000000000ull;  // owner and kind
 constexpr size_t kEmptyMatchSize = 8;
 
 void PutEmptyMatch(uint8_t* p) {
   Put16(p, 1);  // OFPMT_OXM
   Put16(p + 2, 4);
+}
+
+uint64_t BindingCookie(ServiceId service, InstanceId instance) {
+  return pipeline::EncodeCookie(
+      {.kind = pipeline::FlowKind::kBinding, .service = service, .instance = instance, .at = SwitchId{}});
+}
+
+void WriteDeleteByCookie(OutBuffer* out, uint32_t xid, uint8_t table_id, uint64_t cookie, uint64_t mask) {
+  uint8_t* p = out->Message(MsgType::kFlowMod, xid, 48 + kEmptyMatchSize);
+  Put64(p + 8, cookie);
+  Put64(p + 16, mask);
+  p[24] = table_id;
+  p[25] = kDeleteNonStrict;
+  Put32(p + 32, kNoBuffer);
+  Put32(p + 36, kAnyPort);
+  Put32(p + 40, kAnyGroup);
+  PutEmptyMatch(p + 48);
 }
 
 }  // namespace
@@ -61,16 +82,29 @@ void WriteBundleAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id, ByteView f
   Put32(p + 20, xid);
 }
 
-void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id) {
+void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id, FlowScope scope) {
   uint8_t* p = out->Message(MsgType::kMultipartRequest, xid, 16 + 32 + kEmptyMatchSize);
   Put16(p + 8, kMultipartFlow);
   p += 16;
   p[0] = table_id;
   Put32(p + 4, kAnyPort);
   Put32(p + 8, kAnyGroup);
-  Put64(p + 16, pipeline::kCookieOwner << 56);
-  Put64(p + 24, pipeline::kCookieOwnerMask);
+  const bool all = scope == FlowScope::kOurs;
+  Put64(p + 16, all ? pipeline::kCookieOwner << 56 : BindingCookie(ServiceId{}, InstanceId{}));
+  Put64(p + 24, all ? pipeline::kCookieOwnerMask : kBindingKindMask);
   PutEmptyMatch(p + 32);
+}
+
+void WriteFlowMonitorRequest(OutBuffer* out, uint32_t xid, uint32_t monitor_id, uint8_t table_id) {
+  uint8_t* p = out->Message(MsgType::kMultipartRequest, xid, 16 + 16 + kEmptyMatchSize);
+  Put16(p + 8, kMultipartFlowMonitor);
+  p += 16;
+  Put32(p, monitor_id);
+  Put32(p + 4, kAnyPort);
+  Put32(p + 8, kAnyGroup);
+  Put16(p + 12, kMonitorAdded | kMonitorModified);
+  p[14] = table_id;
+  PutEmptyMatch(p + 16);
 }
 
 void WriteMeterConfigRequest(OutBuffer* out, uint32_t xid) {
@@ -93,18 +127,12 @@ void WriteMeterMod(OutBuffer* out, uint32_t xid, MeterCommand command, const pip
 }
 
 void WriteDeleteBindingsOf(OutBuffer* out, uint32_t xid, ServiceId service, InstanceId instance) {
-  uint8_t* p = out->Message(MsgType::kFlowMod, xid, 48 + kEmptyMatchSize);
-  Put64(p + 8, pipeline::EncodeCookie({.kind = pipeline::FlowKind::kBinding,
-                                       .service = service,
-                                       .instance = instance,
-                                       .at = SwitchId{}}));
-  Put64(p + 16, ~uint64_t{0xffff});  // every part of the cookie but the switch
-  p[24] = static_cast<uint8_t>(pipeline::Table::kBinding);
-  p[25] = kDeleteNonStrict;
-  Put32(p + 32, kNoBuffer);
-  Put32(p + 36, kAnyPort);
-  Put32(p + 40, kAnyGroup);
-  PutEmptyMatch(p + 48);
+  // Every part of the cookie but the switch.
+  WriteDeleteByCookie(out, xid, kAllTables, BindingCookie(service, instance), ~uint64_t{0xffff});
+}
+
+void WriteDeleteBindingsAt(OutBuffer* out, uint32_t xid, ServiceId service, uint8_t table_id) {
+  WriteDeleteByCookie(out, xid, table_id, BindingCookie(service, InstanceId{}), ~uint64_t{0xffffffff});
 }
 
 Result<uint32_t> ReadHello(ByteView message) {

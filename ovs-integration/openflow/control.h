@@ -41,13 +41,20 @@ void WriteBundleControl(OutBuffer* out, uint32_t xid, uint32_t bundle_id, Bundle
 // `flow_mod` is a whole message; its xid is replaced: the standard wants both alike.
 void WriteBundleAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id, ByteView flow_mod);
 
-// All flows with our cookie: of one table, or of all (0xff).
-void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id);
+inline constexpr uint8_t kAllTables = 0xff;
+enum class FlowScope : uint8_t { kOurs, kBindings };  // by cookie
+// Flows of one table, or of all.
+void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id, FlowScope scope);
+// Additions and changes in one table, without instructions: a binding's cookie says all. What we do ourselves
+// comes as no more than a transaction id.
+void WriteFlowMonitorRequest(OutBuffer* out, uint32_t xid, uint32_t monitor_id, uint8_t table_id);
 void WriteMeterConfigRequest(OutBuffer* out, uint32_t xid);
 enum class MeterCommand : uint16_t { kAdd = 0, kModify = 1, kDelete = 2 };
 void WriteMeterMod(OutBuffer* out, uint32_t xid, MeterCommand command, const pipeline::Meter& meter);
-// Deletes every binding of one instance: non-strict, chosen by cookie, whatever their number.
+// Deletes every binding of one instance, or of one service in one table: non-strict, chosen by cookie,
+// whatever their number.
 void WriteDeleteBindingsOf(OutBuffer* out, uint32_t xid, ServiceId service, InstanceId instance);
+void WriteDeleteBindingsAt(OutBuffer* out, uint32_t xid, ServiceId service, uint8_t table_id);
 
 // The versions that a hello offers, as a bitmap (bit 6: OpenFlow 1.5). Errors: a broken element.
 Result<uint32_t> ReadHello(ByteView message);
@@ -65,6 +72,7 @@ struct ErrorMessage {
   uint16_t code = 0;
   std::string text;  // name, and the switch's words if it sent any
 };
+inline constexpr uint16_t kFlowMonitorFailed = 16;  // ErrorMessage::type
 Result<ErrorMessage> ReadError(ByteView message);
 
 struct BundleReply {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "ovs-integration/pipeline/layout.h"
@@ -49,58 +50,147 @@ Result<std::shared_ptr<const Desired>> ImageCache::Compile(const pipeline::Compi
       return MakeError(Errc::kConflict, fmt::format("meter {} is said twice", meter.id));
     }
   }
+  for (const pipeline::Group& group : compiled.groups) {
+    const Status sound = GroupCodec::Get().Check(group);
+    if (!sound.ok()) return sound.error();
+    if (!desired->groups.emplace(group.id, group).second) {
+      return MakeError(Errc::kConflict, fmt::format("group {:#x} is said twice", group.id));
+    }
+  }
   by_text_ = std::move(used);
   return std::shared_ptr<const Desired>(std::move(desired));
 }
 
-Difference Compare(const Desired& desired, const Images& installed, const Meters& installed_meters) {
-  Difference d;
-  const auto say = [&](std::string text) {
-    if (d.report.differences.size() < kMaxDifferences) d.report.differences.push_back(std::move(text));
-  };
-  for (const auto& [key, image] : desired.flows) {
-    const auto it = installed.find(key);
-    if (it == installed.end()) {
-      say("missing: " + image->ToString());
-    } else if (!it->second->SameBody(*image)) {
-      say("wrong: " + it->second->ToString() + " instead of " + image->ToString());
-    } else {
-      ++d.report.kept;
-      continue;
+size_t Change::Size() const {
+  switch (kind) {
+    case ChangeKind::kGroupAdd:
+    case ChangeKind::kGroupModify: return GroupCodec::Get().BundledSize(group, GroupCommand::kAdd);
+    case ChangeKind::kGroupRemove: return GroupCodec::Get().BundledSize(group, GroupCommand::kDelete);
+    default: return flow->add.size();
+  }
+}
+
+std::string Change::ToString() const {
+  if (flow == nullptr) return GroupName(group);
+  const auto cookie = pipeline::DecodeCookie(flow->cookie());
+  const bool of_service = cookie && cookie->service.valid();
+  return (of_service ? fmt::format("a flow of service {}: ", cookie->service.value()) : "a flow: ") +
+         flow->ToString();
+}
+
+namespace {
+
+class Comparison {
+ public:
+  Comparison(const Desired& desired, const Installed& installed) : desired_(desired), installed_(installed) {}
+
+  Difference Run() && {
+    CompareFlows();
+    CompareGroups();
+    CompareMeters();
+    // Within a table the bytes decide, so that equal work gives equal messages.
+    std::sort(out_.changes.begin(), out_.changes.end(), [](const Change& a, const Change& b) {
+      if (a.kind != b.kind) return a.kind < b.kind;
+      if (a.flow == nullptr) return a.group.id < b.group.id;
+      return a.flow->table() != b.flow->table() ? a.flow->table() > b.flow->table()
+                                                : a.flow->add < b.flow->add;
+    });
+    std::sort(out_.report.differences.begin(), out_.report.differences.end());
+    return std::move(out_);
+  }
+
+ private:
+  template <typename Text>
+  void Say(Text&& text) {
+    if (out_.report.differences.size() < kMaxDifferences) out_.report.differences.push_back(text());
+  }
+  void Add(ChangeKind kind, ImagePtr flow, const pipeline::Group& group = {}) {
+    const bool removal = kind == ChangeKind::kFlowRemove || kind == ChangeKind::kGroupRemove;
+    ++(removal ? out_.report.deleted : out_.report.added);
+    out_.changes.push_back({.kind = kind, .flow = std::move(flow), .group = group});
+  }
+
+  void CompareFlows() {
+    for (const auto& [key, image] : desired_.flows) {
+      const auto it = installed_.flows.find(key);
+      if (it == installed_.flows.end()) {
+        Say([&] { return "missing: " + image->ToString(); });
+      } else if (!it->second->SameBody(*image)) {
+        Say([&] { return "wrong: " + it->second->ToString() + " instead of " + image->ToString(); });
+      } else {
+        ++out_.report.kept;
+        continue;
+      }
+      Add(ChangeKind::kFlowAdd, image);
     }
-    d.add.push_back(image);
-  }
-  for (const auto& [key, image] : installed) {
-    if (desired.flows.contains(key)) continue;
-    say("unwanted: " + image->ToString());
-    d.remove.push_back(image);
-  }
-  for (const auto& [id, meter] : desired.meters) {
-    const auto it = installed_meters.find(id);
-    if (it == installed_meters.end()) {
-      say("missing: " + MeterText(meter));
-      d.meters_add.push_back(meter);
-    } else if (it->second != meter) {
-      say("wrong: " + MeterText(it->second) + " instead of " + MeterText(meter));
-      d.meters_modify.push_back(meter);
+    for (const auto& [key, image] : installed_.flows) {
+      if (desired_.flows.contains(key)) continue;
+      Say([&] { return "unwanted: " + image->ToString(); });
+      Add(ChangeKind::kFlowRemove, image);
     }
   }
-  for (const auto& [id, meter] : installed_meters) {
-    if (desired.meters.contains(id)) continue;
-    if (id != pipeline::kDemandMeter && id != pipeline::kOtherMeter) continue;
-    say("unwanted: " + MeterText(meter));
-    d.meters_remove.push_back(meter);
+
+  void CompareGroups() {
+    for (const auto& [id, group] : desired_.groups) {
+      const auto it = installed_.groups.find(id);
+      if (it == installed_.groups.end()) {
+        Say([&] { return "missing: " + GroupName(group); });
+        Add(ChangeKind::kGroupAdd, nullptr, group);
+      } else if (it->second != group) {
+        Say([&] { return "wrong: " + GroupName(it->second) + " instead of " + GroupName(group); });
+        Add(ChangeKind::kGroupModify, nullptr, group);
+      } else {
+        ++out_.report.kept;
+      }
+    }
+    std::unordered_set<uint16_t> services;
+    const auto take = [&](const Images& images) {
+      for (const auto& [key, image] : images) {
+        if (const auto cookie = pipeline::DecodeCookie(image->cookie()))
+          services.insert(cookie->service.value());
+      }
+    };
+    bool taken = false;
+    for (const auto& [id, group] : installed_.groups) {
+      const auto service = ServiceOfGroup(id);
+      if (!service || desired_.groups.contains(id)) continue;
+      if (group.slots.empty()) {  // another shape: only the flows tell whose it is
+        if (!std::exchange(taken, true)) take(installed_.flows), take(desired_.flows);
+        if (!services.contains(service->value())) continue;
+      }
+      Say([&] { return "unwanted: " + GroupName(group); });
+      Add(ChangeKind::kGroupRemove, nullptr, group);
+    }
   }
-  // Octet 24 is the table. Within a table the bytes decide, so that equal work gives equal messages.
-  const auto later_table_first = [](const ImagePtr& a, const ImagePtr& b) {
-    return a->add[24] != b->add[24] ? a->add[24] > b->add[24] : a->add < b->add;
-  };
-  std::sort(d.add.begin(), d.add.end(), later_table_first);
-  std::sort(d.remove.begin(), d.remove.end(), later_table_first);
-  std::sort(d.report.differences.begin(), d.report.differences.end());
-  d.report.added = d.add.size();
-  d.report.deleted = d.remove.size();
-  return d;
+
+  void CompareMeters() {
+    for (const auto& [id, meter] : desired_.meters) {
+      const auto it = installed_.meters.find(id);
+      if (it == installed_.meters.end()) {
+        Say([&] { return "missing: " + MeterText(meter); });
+        out_.meters_add.push_back(meter);
+      } else if (it->second != meter) {
+        Say([&] { return "wrong: " + MeterText(it->second) + " instead of " + MeterText(meter); });
+        out_.meters_modify.push_back(meter);
+      }
+    }
+    for (const auto& [id, meter] : installed_.meters) {
+      if (desired_.meters.contains(id)) continue;
+      if (id != pipeline::kDemandMeter && id != pipeline::kOtherMeter) continue;
+      Say([&] { return "unwanted: " + MeterText(meter); });
+      out_.meters_remove.push_back(meter);
+    }
+  }
+
+  const Desired& desired_;
+  const Installed& installed_;
+  Difference out_;
+};
+
+}  // namespace
+
+Difference Compare(const Desired& desired, const Installed& installed) {
+  return Comparison(desired, installed).Run();
 }
 
 }  // namespace dyncast::openflow

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ovs-integration/openflow/flow_image.h"
+#include "ovs-integration/openflow/group_codec.h"
 #include "ovs-integration/openflow/switch_server.h"
 #include "ovs-integration/pipeline/compile.h"
 #include "schema/base/result.h"
@@ -21,33 +22,56 @@ using Meters = std::map<uint32_t, pipeline::Meter>;
 struct Desired {
   Images flows;
   Meters meters;
+  Groups groups;
 };
 
 // Flow texts that were compiled before, so that a small change of a large plan costs little.
 class ImageCache {
  public:
-  // kConflict if two flows have the same table, priority and match.
+  // kConflict if two flows have the same table, priority and match; kLimit for a group that no message holds.
   Result<std::shared_ptr<const Desired>> Compile(const pipeline::Compiled& compiled);
 
  private:
   std::unordered_map<std::string, ImagePtr> by_text_;
 };
 
+// Groups and flows go in this order: a flow never names a group that is not there, and the switch deletes the
+// flows of a group that goes.
+enum class ChangeKind : uint8_t { kGroupAdd, kGroupModify, kFlowAdd, kFlowRemove, kGroupRemove };
+struct Change {
+  ChangeKind kind = ChangeKind::kFlowAdd;
+  ImagePtr flow;          // of a flow
+  pipeline::Group group;  // of a group
+
+  // The octets it takes in a bundle, about.
+  size_t Size() const;
+  // What it is, with its service, for the message that it was refused.
+  std::string ToString() const;
+};
+
 struct Difference {
-  std::vector<ImagePtr> add;  // new and changed, the last table first: a packet never meets half a pipeline
-  std::vector<ImagePtr> remove;
+  // New and changed flows with the last table first: a packet never meets half a pipeline.
+  std::vector<Change> changes;
   std::vector<pipeline::Meter> meters_add;
   std::vector<pipeline::Meter> meters_modify;
   std::vector<pipeline::Meter> meters_remove;
   SyncReport report;
 
   bool empty() const {
-    return add.empty() && remove.empty() && meters_add.empty() && meters_modify.empty() &&
-           meters_remove.empty();
+    return changes.empty() && meters_add.empty() && meters_modify.empty() && meters_remove.empty();
   }
 };
 
-// Meters bear no cookie: those with an id that is neither wanted nor of the layout are others', left alone.
-Difference Compare(const Desired& desired, const Images& installed, const Meters& installed_meters);
+// What a switch holds.
+struct Installed {
+  Images flows;
+  Meters meters;
+  Groups groups;
+};
+
+// Meters and groups bear no cookie. Meters with an id that is neither wanted nor of the layout are others',
+// and so are groups that are neither wanted, nor of our shape, nor of a service with flows of ours: left
+// alone.
+Difference Compare(const Desired& desired, const Installed& installed);
 
 }  // namespace dyncast::openflow

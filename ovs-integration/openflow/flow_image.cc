@@ -1,12 +1,10 @@
 #include "ovs-integration/openflow/flow_image.h"
 
-#include <endian.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 
 #include "ovs-integration/openflow/ovs_headers.h"
 #include "ovs-integration/pipeline/layout.h"
@@ -81,46 +79,7 @@ ofputil_flow_mod EmptyFlowMod() {
   return fm;
 }
 
-// nullopt for a flow that is no binding in our sense (no service, no IP source).
-std::optional<BindingKey> KeyOf(const struct match& match, const pipeline::Cookie& cookie) {
-  const struct flow& flow = match.flow;
-  const struct flow& mask = match.wc.masks;
-  BindingKey key;
-  key.at = cookie.at;
-  key.service = ServiceId{static_cast<uint16_t>(flow.regs[1] & mask.regs[1])};
-  if (!key.service.valid()) return std::nullopt;
-  if (flow.dl_type == htons(0x0800)) {
-    key.client = IpAddress::V4(ntohl(flow.nw_src & mask.nw_src));
-    // A coarse key has its client, masked, in reg8 (IPv4) or reg8..reg11 (see pipeline::BindingMatch).
-    if (mask.nw_src == 0) key.client = IpAddress::V4(flow.regs[8] & mask.regs[8]);
-  } else if (flow.dl_type == htons(0x86dd)) {
-    std::array<uint8_t, 16> octets;
-    const bool in_registers = mask.ipv6_src.s6_addr[0] == 0;
-    for (size_t i = 0; i < 16; ++i) {
-      const auto word = flow.regs[8 + i / 4] & mask.regs[8 + i / 4];
-      octets[i] = static_cast<uint8_t>(in_registers ? word >> (24 - i % 4 * 8)
-                                                    : flow.ipv6_src.s6_addr[i] & mask.ipv6_src.s6_addr[i]);
-    }
-    key.client = IpAddress::V6(octets);
-  } else {
-    return std::nullopt;
-  }
-  if (mask.nw_proto != 0) {
-    // ICMPv6 is the same to a service as ICMP.
-    key.proto = flow.nw_proto == 58 ? IpProto::kIcmp : static_cast<IpProto>(flow.nw_proto);
-  }
-  key.src_port = ntohs(flow.tp_src & mask.tp_src);
-  key.dst_port = ntohs(flow.tp_dst & mask.tp_dst);
-  return key;
-}
-
-std::chrono::milliseconds Age(uint32_t s, uint32_t ns) {
-  if (s == UINT32_MAX) return std::chrono::milliseconds{0};
-  return std::chrono::seconds{s} + std::chrono::milliseconds{ns / 1000000};
-}
-uint64_t Known(uint64_t counter) { return counter == UINT64_MAX ? 0 : counter; }
-
-FlowImage ImageFromStats(const ofputil_flow_stats& fs) {
+FlowImage ImageOf(const ofputil_flow_stats& fs) {
   ofputil_flow_mod fm = EmptyFlowMod();
   minimatch_init(&fm.match, &fs.match);
   fm.priority = fs.priority;
@@ -221,34 +180,18 @@ Result<FlowImage> ImageFromText(const pipeline::Flow& flow) {
   return image;
 }
 
-Status ReadFlowStats(ByteView message, FoundFlows* found) {
-  AlignedMessage msg(message);
-  if (!msg.Is(OFPTYPE_FLOW_STATS_REPLY)) return Unreadable("a flow statistics reply", message);
-  while (true) {
-    ScratchBuf ofpacts;
-    ofputil_flow_stats fs;
-    const int result = ofputil_decode_flow_stats_reply(&fs, msg.buf(), true, ofpacts.get());
-    if (result == EOF) return Ok();
-    if (result != 0) {
-      return Unreadable("a flow statistics reply", message);
-    }
-    const auto cookie = pipeline::DecodeCookie(be64toh(fs.cookie));
-    if (!cookie || cookie->kind == pipeline::FlowKind::kNeighbor) continue;
-    const std::optional<BindingKey> key =
-        cookie->kind == pipeline::FlowKind::kBinding ? KeyOf(fs.match, *cookie) : std::nullopt;
-    if (!key) {
-      // With our cookie but not readable as a binding: shown as a flow, so that the sync removes it.
-      found->images.push_back(ImageFromStats(fs));
-      continue;
-    }
-    found->bindings.push_back({.key = *key,
-                               .instance = cookie->instance,
-                               .packets = Known(fs.packet_count),
-                               .bytes = Known(fs.byte_count),
-                               .age = Age(fs.duration_sec, fs.duration_nsec),
-                               .idle_age = std::chrono::seconds{std::max(fs.idle_age, 0)},
-                               .idle_timeout = std::chrono::seconds{fs.idle_timeout}});
+Result<FlowImage> ImageFromStats(ByteView head, ByteView entry) {
+  Bytes one(head.begin(), head.end());
+  one.insert(one.end(), entry.begin(), entry.end());
+  Put16(one.data() + 2, static_cast<uint16_t>(one.size()));
+  AlignedMessage msg(one);
+  if (!msg.Is(OFPTYPE_FLOW_STATS_REPLY)) return Unreadable("a flow statistics reply", one);
+  ScratchBuf ofpacts;
+  ofputil_flow_stats fs;
+  if (ofputil_decode_flow_stats_reply(&fs, msg.buf(), true, ofpacts.get()) != 0) {
+    return Unreadable("a flow in a statistics reply", one);
   }
+  return ImageOf(fs);
 }
 
 Status ReadMeterConfigs(ByteView message, std::vector<pipeline::Meter>* found) {
@@ -270,38 +213,6 @@ Status ReadMeterConfigs(ByteView message, std::vector<pipeline::Meter>* found) {
     }
     found->push_back(meter);
   }
-}
-
-Result<RemovedFlow> ReadFlowRemoved(ByteView message) {
-  AlignedMessage msg(message);
-  if (!msg.Is(OFPTYPE_FLOW_REMOVED)) return Unreadable("a flow-removed", message);
-  ofputil_flow_removed fr;
-  const enum ofperr error = ofputil_decode_flow_removed(&fr, msg.header());
-  if (error != 0) {
-    return Unreadable("a flow-removed", message);
-  }
-  RemovedFlow removed;
-  const auto cookie = pipeline::DecodeCookie(be64toh(fr.cookie));
-  if (!cookie) return removed;
-  removed.kind = cookie->kind;
-  removed.reason = fr.reason <= 2 ? static_cast<RemovedReason>(fr.reason) : RemovedReason::kOther;
-  if (cookie->kind != pipeline::FlowKind::kBinding) {
-    removed.ours = true;
-    return removed;
-  }
-  const auto key = KeyOf(fr.match, *cookie);
-  if (!key) return removed;
-  removed.ours = true;
-  removed.binding = {.key = *key,
-                     .instance = cookie->instance,
-                     .packets = Known(fr.packet_count),
-                     .bytes = Known(fr.byte_count),
-                     .age = Age(fr.duration_sec, fr.duration_nsec),
-                     .idle_age = std::chrono::milliseconds{0},
-                     .idle_timeout = std::chrono::seconds{fr.idle_timeout}};
-  // An idle timeout tells exactly how long the last packet is ago.
-  if (removed.reason == RemovedReason::kIdle) removed.binding.idle_age = removed.binding.idle_timeout;
-  return removed;
 }
 
 }  // namespace dyncast::openflow

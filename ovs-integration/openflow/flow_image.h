@@ -12,7 +12,6 @@
 #include "ovs-integration/openflow/wire.h"
 #include "ovs-integration/pipeline/compile.h"
 #include "schema/base/result.h"
-#include "schema/model/binding.h"
 
 namespace dyncast::openflow {
 
@@ -20,6 +19,8 @@ struct FlowImage {
   Bytes add;             // a whole OFPT_FLOW_MOD, OFPFC_ADD, xid 0
   size_t match_end = 0;  // where the instructions begin
 
+  uint8_t table() const { return add[24]; }
+  uint64_t cookie() const { return Get64(add.data() + 8); }
   // Table, priority and match: at most one flow of a switch has it.
   std::string Key() const;
   // Same cookie, timeouts, flags and instructions.
@@ -33,24 +34,11 @@ struct FlowImage {
 // kInvalid names the flow and what libopenvswitch says of it.
 Result<FlowImage> ImageFromText(const pipeline::Flow& flow);
 
-// What one flow statistics reply holds of ours.
-struct FoundFlows {
-  std::vector<FoundBinding> bindings;
-  std::vector<FlowImage> images;  // static and egress flows
-};
-// Appends. Flows of others and neighbours (which belong to the switch) are left out. Errors: kProtocol.
-Status ReadFlowStats(ByteView message, FoundFlows* found);
+// A flow out of a statistics reply: `head` is the reply's first 16 octets, `entry` one whole ofp_flow_desc.
+// Errors: kProtocol.
+Result<FlowImage> ImageFromStats(ByteView head, ByteView entry);
 
 // Appends. Meters with a shape that we never make come with rate 0, so that they differ from any wanted.
 Status ReadMeterConfigs(ByteView message, std::vector<pipeline::Meter>* found);
-
-enum class RemovedReason : uint8_t { kIdle = 0, kHard = 1, kDelete = 2, kOther = 3 };
-struct RemovedFlow {
-  pipeline::FlowKind kind = pipeline::FlowKind::kBinding;
-  RemovedReason reason = RemovedReason::kOther;
-  FoundBinding binding;  // if kind is kBinding
-  bool ours = false;
-};
-Result<RemovedFlow> ReadFlowRemoved(ByteView message);
 
 }  // namespace dyncast::openflow

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -24,17 +25,20 @@ class OwnRemovals {
     ++asked.times;
     order_.push_back({key, now});
   }
-  void Of(ServiceId service, InstanceId instance, MonoTime now) { of_.push_back({service, instance, now}); }
+  void Of(ServiceId service, InstanceId instance, MonoTime now) {
+    many_.push_back({.service = service, .instance = instance, .sent = now});
+  }
+  void At(ServiceId service, BindingPlace place, MonoTime now) {
+    many_.push_back({.service = service, .place = place, .sent = now});
+  }
 
   // Was this end asked for? Each request answers for one end of its key.
   bool Take(const FoundBinding& ended, MonoTime now) {
     const MonoTime created = now - std::chrono::duration_cast<Micros>(ended.age);
-    // First the requests by instance, which are not used up: else they would use up one of the key's.
-    for (const auto& request : of_) {
-      if (request.service == ended.key.service && request.instance == ended.instance &&
-          created <= request.sent + kSlack) {
-        return true;
-      }
+    // First the requests for many, which are not used up: else they would use up one of the key's.
+    for (const auto& request : many_) {
+      const bool meant = request.place ? *request.place == ended.place : request.instance == ended.instance;
+      if (request.service == ended.key.service && meant && created <= request.sent + kSlack) return true;
     }
     if (const auto it = keys_.find(ended.key); it != keys_.end() && created <= it->second.last + kSlack) {
       if (--it->second.times == 0) keys_.erase(it);
@@ -49,16 +53,17 @@ class OwnRemovals {
       if (it != keys_.end() && it->second.last == order_.front().second) keys_.erase(it);
       order_.pop_front();
     }
-    while (!of_.empty() && of_.front().sent + kKept <= now) of_.pop_front();
+    while (!many_.empty() && many_.front().sent + kKept <= now) many_.pop_front();
   }
-  size_t size() const { return order_.size() + of_.size(); }
+  size_t size() const { return order_.size() + many_.size(); }
 
  private:
   // Rounding of the age, and the way to the switch.
   static constexpr Micros kSlack{5000};
   struct Request {
     ServiceId service;
-    InstanceId instance;
+    InstanceId instance{};
+    std::optional<BindingPlace> place{};  // all of the service there, whatever the instance
     MonoTime sent{};
   };
   struct Asked {
@@ -67,7 +72,7 @@ class OwnRemovals {
   };
   std::unordered_map<BindingKey, Asked> keys_;
   std::deque<std::pair<BindingKey, MonoTime>> order_;
-  std::deque<Request> of_;
+  std::deque<Request> many_;
 };
 
 }  // namespace dyncast::openflow

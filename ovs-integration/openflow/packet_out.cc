@@ -1,6 +1,7 @@
 #include "ovs-integration/openflow/packet_out.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -33,6 +34,20 @@ Bytes EncodeActions(const std::string& text) {
   std::free(error);
   ofpbuf_uninit(&ofpacts);
   return actions;
+}
+
+IpAddress EveryOctet(uint8_t value) {
+  std::array<uint8_t, 16> octets;
+  octets.fill(value);
+  return IpAddress::V6(octets);
+}
+
+// The OpenFlow port of a TaggedPort. The database and the registers know LOCAL by its 16-bit number.
+uint32_t PhysicalPort(PortNo port) {
+  constexpr uint32_t kLocal16 = 0xfffe;
+  constexpr uint32_t kLocal = 0xfffffffe;
+  const uint32_t number = port.value() & 0xffff;
+  return number == kLocal16 ? kLocal : number;
 }
 
 // Where `a` and `b` differ, in steps of `size`.
@@ -68,29 +83,42 @@ PacketOutEncoder::PacketOutEncoder()
           demand_, EncodeActions(pipeline::DemandActions(ServiceId{0x1122}, InstanceId{0xccbb})), 2)),
       demand_service_(Differences(
           demand_, EncodeActions(pipeline::DemandActions(ServiceId{0xeedd}, InstanceId{0x3344})), 2)),
-      neighbor_(EncodeActions(pipeline::NeighborActions(0x11223344))),
-      neighbor_address_(Differences(neighbor_, EncodeActions(pipeline::NeighborActions(0xeeddccbb)), 4)) {}
+      neighbor_v4_(EncodeActions(pipeline::NeighborActions(IpAddress::V4(0x11223344)))),
+      neighbor_v4_address_(
+          Differences(neighbor_v4_, EncodeActions(pipeline::NeighborActions(IpAddress::V4(0xeeddccbb))), 4)),
+      neighbor_v6_(EncodeActions(pipeline::NeighborActions(EveryOctet(0x21)))),
+      neighbor_v6_address_(
+          Differences(neighbor_v6_, EncodeActions(pipeline::NeighborActions(EveryOctet(0xde))), 16)),
+      output_(EncodeActions(pipeline::OutputActions(PortNo{0x01223344}))),
+      output_port_(Differences(output_, EncodeActions(pipeline::OutputActions(PortNo{0x0eddccbb})), 4)) {}
 
 void PacketOutEncoder::WriteForwardDemand(OutBuffer* out, uint32_t xid, PortNo in_port, ServiceId service,
                                           InstanceId instance, ByteView packet) const {
-  uint8_t* p = Start(out, xid, in_port.value(), demand_.size(), packet);
+  uint8_t* p = Start(out, xid, PhysicalPort(in_port), demand_.size(), packet);
   std::memcpy(p, demand_.data(), demand_.size());
   for (const size_t at : demand_instance_) Put16(p + at, instance.value());
   for (const size_t at : demand_service_) Put16(p + at, service.value());
 }
 
-void PacketOutEncoder::WriteSendToNeighbor(OutBuffer* out, uint32_t xid, uint32_t neighbor_v4,
+void PacketOutEncoder::WriteSendToNeighbor(OutBuffer* out, uint32_t xid, const IpAddress& neighbor,
                                            ByteView packet) const {
-  uint8_t* p = Start(out, xid, kControllerPort, neighbor_.size(), packet);
-  std::memcpy(p, neighbor_.data(), neighbor_.size());
-  for (const size_t at : neighbor_address_) Put32(p + at, neighbor_v4);
+  const bool v4 = neighbor.is_v4();
+  const Bytes& actions = v4 ? neighbor_v4_ : neighbor_v6_;
+  uint8_t* p = Start(out, xid, kControllerPort, actions.size(), packet);
+  std::memcpy(p, actions.data(), actions.size());
+  for (const size_t at : v4 ? neighbor_v4_address_ : neighbor_v6_address_) {
+    if (v4) {
+      Put32(p + at, neighbor.v4());
+    } else {
+      std::memcpy(p + at, neighbor.octets().data(), 16);
+    }
+  }
 }
 
 void PacketOutEncoder::WriteSendPacket(OutBuffer* out, uint32_t xid, PortNo port, ByteView packet) const {
-  constexpr size_t kOutputSize = 16;
-  uint8_t* p = Start(out, xid, kControllerPort, kOutputSize, packet);
-  Put16(p + 2, kOutputSize);  // type 0: OFPAT_OUTPUT
-  Put32(p + 4, port.value());
+  uint8_t* p = Start(out, xid, kControllerPort, output_.size(), packet);
+  std::memcpy(p, output_.data(), output_.size());
+  for (const size_t at : output_port_) Put32(p + at, port.value());
 }
 
 }  // namespace dyncast::openflow

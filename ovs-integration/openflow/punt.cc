@@ -2,6 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
+#include "ovs-integration/openflow/oxm.h"
+#include "schema/model/switch_plan.h"
+
 namespace dyncast::openflow {
 namespace {
 
@@ -12,27 +18,29 @@ Error Broken(const char* what, size_t size) {
   return MakeError(Errc::kProtocol, fmt::format("a packet-in of {} octets: {}", size, what));
 }
 
-// in_port and reg5 out of a list of OXM fields. OpenFlow 1.5 carries registers in pairs (xreg2: reg4, reg5).
-bool ReadMetadata(ByteView fields, Punt* punt) {
-  while (!fields.empty()) {
-    if (fields.size() < 4) return false;
-    const uint32_t header = Get32(fields.data());
-    const size_t size = header & 0xff;
-    if (fields.size() < 4 + size) return false;
-    const uint8_t* value = fields.data() + 4;
-    switch (header) {
-      case 0x80000004:  // OXM_OF_IN_PORT
-        punt->in_port = PortNo{Get32(value)};
-        break;
-      case 0x80010408:  // OXM_OF_PKT_REG2, whole
-      case 0x80010510:  // the same with a mask
-        punt->reg5 = Get32(value + 4);
-        break;
-      case 0x00010a04:  // NXM_NX_REG5
-      case 0x00010b08: punt->reg5 = Get32(value); break;
-      default: break;
-    }
-    fields = fields.subspan(4 + size);
+constexpr uint16_t kIpv4 = 0x0800;
+constexpr uint16_t kIpv6 = 0x86dd;
+constexpr uint16_t kVlan = 0x8100;
+
+uint16_t EtherType(ByteView packet) {
+  size_t at = 12;
+  if (packet.size() < at + 2) return 0;
+  if (Get16(packet.data() + at) == kVlan) at += 4;
+  return packet.size() < at + 2 ? uint16_t{0} : Get16(packet.data() + at);
+}
+
+// The registers mean what layout.h says. False: the fields cannot be read.
+bool ReadMetadata(ByteView fields, ByteView packet, Punt* punt) {
+  const auto oxm = ReadOxm(fields);
+  if (!oxm) return false;
+  const auto vlan = static_cast<uint16_t>(oxm->reg[6] >> 16 & 0xfff);
+  punt->in_port = TaggedPort(PortNo{oxm->in_port}, vlan);
+  const uint16_t type = EtherType(packet);
+  if (type == kIpv4 && oxm->reg[5] != 0) punt->neighbor = IpAddress::V4(oxm->reg[5]);
+  if (type == kIpv6 && (oxm->reg[12] | oxm->reg[13] | oxm->reg[14] | oxm->reg[15]) != 0) {
+    std::array<uint8_t, 16> octets;
+    for (size_t i = 0; i < 4; ++i) Put32(octets.data() + 4 * i, oxm->reg[12 + i]);
+    punt->neighbor = IpAddress::V6(octets);
   }
   return true;
 }
@@ -47,6 +55,7 @@ bool IsPacketIn2(ByteView message) {
 Result<std::optional<Punt>> ReadPunt(ByteView message) {
   Punt punt;
   ByteView userdata;
+  ByteView metadata;
   ByteView rest = message.subspan(16);
   while (!rest.empty()) {
     if (rest.size() < 4) return Broken("a property is cut off", message.size());
@@ -56,26 +65,28 @@ Result<std::optional<Punt>> ReadPunt(ByteView message) {
     const ByteView value = rest.subspan(4, size - 4);
     switch (type) {
       case kPropPacket: punt.packet = value; break;
-      case kPropMetadata:
-        if (!ReadMetadata(value, &punt)) return Broken("the metadata cannot be read", message.size());
-        break;
+      case kPropMetadata: metadata = value; break;
       case kPropUserdata: userdata = value; break;
       default: break;
     }
     rest = rest.subspan(std::min(rest.size(), (size + 7) / 8 * 8));
   }
   if (punt.packet.empty()) return Broken("it holds no packet", message.size());
+  if (!ReadMetadata(metadata, punt.packet, &punt)) {
+    return Broken("the metadata cannot be read", message.size());
+  }
   if (userdata.empty()) return std::optional<Punt>();
   punt.reason = static_cast<pipeline::PuntReason>(userdata[0]);
+  if (userdata.size() >= 3) punt.service = ServiceId{Get16(userdata.data() + 1)};
   switch (punt.reason) {
     case pipeline::PuntReason::kDemand:
     case pipeline::PuntReason::kEgressGone:
-      if (userdata.size() < 3) return std::optional<Punt>();
-      punt.service = ServiceId{Get16(userdata.data() + 1)};
-      if (!punt.service.valid()) return std::optional<Punt>();
-      return std::optional<Punt>(punt);
+      return punt.service.valid() ? std::optional<Punt>(punt) : std::nullopt;
     case pipeline::PuntReason::kNeighborWanted:
-    case pipeline::PuntReason::kNeighborFound: return std::optional<Punt>(punt);
+    case pipeline::PuntReason::kNeighborFound:
+    case pipeline::PuntReason::kIcmpErrorToClient:
+    case pipeline::PuntReason::kIcmpErrorToSid:
+    case pipeline::PuntReason::kTtlExceeded: return std::optional<Punt>(punt);
   }
   return std::optional<Punt>();
 }

@@ -112,6 +112,7 @@ void Session::OnMessage(ByteView message, Now now) {
       break;
     }
     case MsgType::kBarrierReply:
+      std::erase_if(forgetting_, [&](const Forgetting& f) { return f.barrier_xid == MessageXid(message); });
       if (!OnSyncReply(MessageXid(message), now.mono)) bindings_.OnBarrier(MessageXid(message), &refused);
       break;
     default: break;  // port status and the like: the configuration side (OVSDB) tells of ports
@@ -159,6 +160,7 @@ void Session::OnFeatures(ByteView message, Now now) {
   state_ = State::kDumping;
   WriteSetPacketIn2(&out_, kFormatXid);
   ++counters_->messages_sent;
+  StartMonitors();
   StartDump(DumpKind::kFind, 0, now.mono);
 }
 
@@ -174,12 +176,13 @@ void Session::OnError(ByteView message, Now now) {
   DYN_WARN("DC-OF-003", "switch", "error", "dpid={:#x} xid={} error={}", dpid_.value(), xid, error->text);
   if (OnSyncError(xid, *error, now.mono)) return;
   if (dump_ && xid == dump_->flow_xid) return Close("the switch refuses the flow dump: " + error->text);
-  if (dump_ && xid == dump_->meter_xid) {
-    dump_->meters_done = true;  // a switch without meters: wanted ones will be refused, and seen
-    if (dump_->flows_done) FinishDump();
-    return;
+  if (IsMonitorError(xid, *error)) return;
+  if (dump_ && (xid == dump_->meter_xid || xid == dump_->group_xid)) {
+    // A switch without meters or groups: wanted ones will be refused, and seen.
+    (xid == dump_->meter_xid ? dump_->meters_done : dump_->groups_done) = true;
+    return MaybeFinishDump();
   }
-  const auto of_abandoned = [&](uint32_t flow_xid) { return xid == flow_xid || xid == flow_xid + 1; };
+  const auto of_abandoned = [&](uint32_t flow_xid) { return xid >= flow_xid && xid < flow_xid + kDumpXids; };
   if (std::any_of(abandoned_flow_xids_.begin(), abandoned_flow_xids_.end(), of_abandoned)) return;
   if (xid == kFormatXid) return Close("the switch cannot send NXT_PACKET_IN2: " + error->text);
   if (xid == kPacketOutXid || xid == kEchoXid) return;  // counted; the switch's state is what it was
@@ -194,38 +197,6 @@ void Session::OnPacketIn(ByteView message) {
     return Malformed(MakeError(Errc::kProtocol, "a packet-in with userdata that no flow of ours sends"));
   }
   listener_->OnPunt(dpid_, **punt);
-}
-
-void Session::OnFlowRemoved(ByteView message, Now now) {
-  ++counters_->flow_removed_received;
-  const Result<RemovedFlow> removed = ReadFlowRemoved(message);
-  if (!removed) return Malformed(removed.error());
-  if (!removed->ours || removed->kind != pipeline::FlowKind::kBinding) return;
-  const BindingKey& key = removed->binding.key;
-  if (dump_ && dump_->kind != DumpKind::kCount && !bindings_.InstallPending(key)) {
-    dump_->changed[key] = std::nullopt;
-  }
-  // Evicted by the operator's own table limit: putting it back would evict another, without end.
-  const bool ended = removed->reason != RemovedReason::kDelete;
-  if (!ended && own_removals_.Take(removed->binding, now.mono)) return;
-  // The key is being installed anew: this is its former flow's end, which means nothing any more.
-  if (bindings_.InstallPending(key)) return;
-  listener_->OnBindingEnded(dpid_, removed->binding, ended ? EndReason::kIdle : EndReason::kFlowLost);
-}
-
-void Session::OnBindingSent(const BindingKey& key, const BindingFlow* flow) {
-  if (flow == nullptr) own_removals_.Key(key, now_);
-  if (dump_) dump_->changed[key] = flow == nullptr ? std::nullopt : std::optional(*flow);
-}
-
-void Session::Report(const std::vector<BindingQueue::Refused>& refused) {
-  for (const BindingQueue::Refused& r : refused) {
-    DYN_WARN("DC-OF-004", "switch", "binding-refused", "dpid={:#x} client={} service={} error={}",
-             dpid_.value(), r.key.client.ToString(), r.key.service.value(), r.error);
-    if (dump_) dump_->changed.erase(r.key);
-    last_error_ = r.error;
-    listener_->OnBindingRefused(dpid_, r.key, r.error);
-  }
 }
 
 void Session::Run(Now now) {
@@ -260,7 +231,11 @@ void Session::Run(Now now) {
     ++counters_->resyncs;
     want_find_ = true;
   }
-  if (SyncDue()) StartSync(t);
+  if (SyncDue()) {
+    StartSync(t);
+  } else if (MaySendMore()) {
+    SendMore(t);
+  }
   if (closed()) return;
   if (BindingsFrom() <= t && bindings_.FlushDue() <= t) {
     bindings_.Flush(Context(t));
@@ -286,33 +261,10 @@ MonoTime Session::NextDeadline() const {
   next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
   if (retry_at_) next = std::min(next, *retry_at_);
   const bool dump_waits = want_find_ || (found_once_ && (want_count_ || !want_checks_.empty()));
-  if (serving() && (SyncDue() || !refused_checks_.empty() || (!dump_ && !sync_ && dump_waits)))
+  if (serving() &&
+      (SyncDue() || MaySendMore() || !refused_checks_.empty() || (!dump_ && !sync_ && dump_waits)))
     return MonoTime::min();
   return next;
-}
-
-void Session::InstallBinding(const BindingFlow& flow, MonoTime now) {
-  // Before OnFound nobody may know what to install; what comes then is repeated after it.
-  if (found_once_ && !closed()) bindings_.Install(flow, now);
-}
-
-void Session::RemoveBinding(const BindingKey& key, MonoTime now) {
-  if (found_once_ && !closed()) bindings_.Remove(key, now);
-}
-
-void Session::RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now) {
-  if (!found_once_ || closed()) return;
-  bindings_.CancelOf(service, instance);
-  WrapXid(&next_xid_);
-  WriteDeleteBindingsOf(&out_, next_xid_++, service, instance);
-  ++counters_->messages_sent;
-  ++counters_->flow_mods_sent;
-  own_removals_.Of(service, instance, now);
-  if (!dump_) return;
-  dump_->removed_of.emplace_back(service, instance);
-  std::erase_if(dump_->changed, [&](const auto& entry) {
-    return entry.second && entry.second->instance == instance && entry.second->key.service == service;
-  });
 }
 
 void Session::ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet) {
@@ -329,9 +281,9 @@ void Session::SendPacket(PortNo port, ByteView packet) {
   ++counters_->packet_outs_sent;
 }
 
-void Session::SendToNeighbor(uint32_t neighbor_v4, ByteView packet) {
+void Session::SendToNeighbor(const IpAddress& neighbor, ByteView packet) {
   if (!serving()) return;
-  packet_outs_.WriteSendToNeighbor(&out_, kPacketOutXid, neighbor_v4, packet);
+  packet_outs_.WriteSendToNeighbor(&out_, kPacketOutXid, neighbor, packet);
   ++counters_->messages_sent;
   ++counters_->packet_outs_sent;
 }

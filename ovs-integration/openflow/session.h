@@ -9,6 +9,9 @@
 // only the difference, and the next difference only after the last one was confirmed. Bindings follow the
 // first difference, or go without it if it does not come within kPlanWait. A switch that refuses the
 // difference stays connected with the flows it has: bindings go on, and the difference is tried again.
+//
+// The flow monitors are asked for in front of the first dump: a switch answers in order, so a binding that it
+// learns meanwhile is in the dump, or reported, or both.
 #pragma once
 
 #include <chrono>
@@ -20,12 +23,15 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "ovs-integration/openflow/binding_queue.h"
 #include "ovs-integration/openflow/control.h"
 #include "ovs-integration/openflow/flow_diff.h"
+#include "ovs-integration/openflow/flow_read.h"
+#include "ovs-integration/openflow/group_codec.h"
 #include "ovs-integration/openflow/own_removals.h"
 #include "ovs-integration/openflow/packet_out.h"
 #include "ovs-integration/openflow/switch_server.h"
@@ -43,34 +49,60 @@ inline constexpr std::chrono::seconds kPlanWait{2};     // from OnFound on, bind
 inline constexpr uint32_t kMaxAbandonedChecks = 3;      // in a row, for a plan
 inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
 inline constexpr size_t kMaxChecks = 16;                  // waiting
+inline constexpr uint32_t kDumpXids = 3;                  // of a whole dump: flows, meters, groups
+
+inline constexpr size_t kMaxBundleOctets = 1u << 20;   // of a difference's bundle, about
+inline constexpr size_t kSyncWindowOctets = 4u << 20;  // a difference waits while more is unsent
 
 enum class DumpKind : uint8_t { kFind, kCount, kCheck };
+// A flow of a binding: a key may stand in several places.
+struct PlacedKey {
+  BindingKey key;
+  BindingPlace place = BindingPlace::kTimed;
+  friend bool operator==(const PlacedKey&, const PlacedKey&) = default;
+};
+struct PlacedKeyHash {
+  size_t operator()(const PlacedKey& k) const noexcept {
+    return std::hash<BindingKey>{}(k.key) * 3 + static_cast<size_t>(k.place);
+  }
+};
 // What a session reads from its switch.
 struct Dump {
   DumpKind kind = DumpKind::kFind;
   uint64_t request = 0;  // of kCheck
   uint32_t flow_xid = 0;
   uint32_t meter_xid = 0;
+  uint32_t group_xid = 0;
   bool flows_done = false;
   bool meters_done = false;
+  bool groups_done = false;
   FoundFlows found;
   std::vector<pipeline::Meter> meters;
+  Groups groups;
   MonoTime sent{};
   // What changed behind the request: a flow that came (or came again), or one that went.
-  std::unordered_map<BindingKey, std::optional<BindingFlow>> changed;
+  std::unordered_map<PlacedKey, std::optional<FoundBinding>, PlacedKeyHash> changed;
   std::vector<std::pair<ServiceId, InstanceId>> removed_of;
+  std::vector<std::pair<ServiceId, BindingPlace>> removed_at;
 };
 
-// A difference on its way.
+// A difference on its way: in bundles, not all at once if it is large.
 struct Sync {
-  uint32_t first_xid = 0;
-  uint32_t last_xid = 0;
-  std::vector<uint32_t> open_commits;
-  uint32_t barrier_xid = 0;  // 0: none
+  // Messages with ids in a row; all of a bundle, or meters, or a barrier.
+  struct Part {
+    uint32_t first_xid = 0;
+    uint32_t last_xid = 0;  // the commit's, or the barrier's
+    size_t first = 0;       // bundle: index in difference.changes
+    bool bundle = false;
+    bool open = false;  // an answer to last_xid is awaited
+  };
+  Difference difference;
+  std::vector<Part> parts;
+  size_t next = 0;        // of difference.changes: to be sent
+  bool all_sent = false;  // the meters behind the flows too
   std::string error;
   std::shared_ptr<const Desired> target;
-  SyncReport report;
-  MonoTime sent{};
+  MonoTime sent{};  // last
 };
 
 class Session {
@@ -103,10 +135,12 @@ class Session {
   void InstallBinding(const BindingFlow& flow, MonoTime now);
   void RemoveBinding(const BindingKey& key, MonoTime now);
   void RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now);
+  void RemoveBindingsAt(ServiceId service, BindingPlace place, MonoTime now);
   void ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet);
   void SendPacket(PortNo port, ByteView packet);
-  void SendToNeighbor(uint32_t neighbor_v4, ByteView packet);
-  void CountBindings() { want_count_ = true; }
+  void SendToNeighbor(const IpAddress& neighbor, ByteView packet);
+  // Of two scopes that wait, the larger one.
+  void CountBindings(CountScope scope);
   // Of more than kMaxChecks that wait, the newest is answered at once: with a difference that says so.
   void Check(uint64_t request);
   void Resync();
@@ -125,23 +159,43 @@ class Session {
   size_t queued_bindings() const { return bindings_.queued(); }
 
  private:
-  // session.cc: hello, features, echo, errors, packet-ins
+  // session.cc: hello, features, echo, errors, packet-ins and packet-outs
   void OnHello(ByteView message);
   void OnFeatures(ByteView message, Now now);
   void OnError(ByteView message, Now now);
   void OnPacketIn(ByteView message);
-  void OnFlowRemoved(ByteView message, Now now);
   void Malformed(const Error& error);
   void Send(MsgType type, uint32_t xid);
   SendContext Context(MonoTime now);
+  bool serving() const { return state_ >= State::kDumping && state_ != State::kClosed; }
+
+  // session_binding.cc
+  void StartMonitors();
+  bool IsMonitorError(uint32_t xid, const ErrorMessage& error);
+  // A barrier behind our own deletion, where the switch learns: what it says it learned until the barrier's
+  // answer was deleted with the rest.
+  struct Forgetting {
+    ServiceId service;
+    InstanceId instance{};
+    std::optional<BindingPlace> place{};
+    uint32_t barrier_xid = 0;
+  };
+  void Forget(Forgetting what);
+  void OnFlowUpdates(ByteView message);
+  void OnFlowRemoved(ByteView message, Now now);
   void Report(const std::vector<BindingQueue::Refused>& refused);
   void OnBindingSent(const BindingKey& key, const BindingFlow* flow);
-  bool serving() const { return state_ >= State::kDumping && state_ != State::kClosed; }
+  // Bindings that nothing of this session sends any more leave a running dump's result.
+  template <typename Gone>
+  void DropChanged(Gone&& gone) {
+    std::erase_if(dump_->changed, [&](const auto& entry) { return entry.second && gone(*entry.second); });
+  }
 
   // session_dump.cc
   void StartDump(DumpKind kind, uint64_t request, MonoTime now);
   void StartWaitingDump(MonoTime now);
   void OnMultipart(ByteView message);
+  void MaybeFinishDump();
   void FinishDump();
   void AbandonCheck();
   void AnswerRefusedChecks();
@@ -150,11 +204,15 @@ class Session {
   // session_sync.cc
   bool SyncDue() const;
   void StartSync(MonoTime now);
-  void SendMeters(const Difference& difference, bool before_flows);
-  void SendFlows(const Difference& difference, Sync* sync);
+  void SendMeters(bool before_flows);
+  void SendBundle();
+  bool MaySendMore() const;
+  void SendMore(MonoTime now);
+  Sync::Part* FindPart(uint32_t xid);
   // True if `xid` is of the sync in flight.
   bool OnSyncReply(uint32_t xid, MonoTime now);
   bool OnSyncError(uint32_t xid, const ErrorMessage& error, MonoTime now);
+  void MaybeFinishSync(MonoTime now);
   void FinishSync(MonoTime now);
   void ResyncAfter(const std::string& error, MonoTime now);
   // When bindings may be sent; max() before OnFound.
@@ -183,7 +241,7 @@ class Session {
   MonoTime found_at_{};       // first
   bool synced_once_ = false;  // the first difference was sent: bindings may follow
   bool want_find_ = false;
-  bool want_count_ = false;
+  std::optional<CountScope> want_count_;
   std::deque<uint64_t> want_checks_;
   std::vector<uint64_t> refused_checks_;      // to be answered: too many wait
   std::deque<uint32_t> abandoned_flow_xids_;  // dumps whose replies still come
@@ -192,8 +250,7 @@ class Session {
 
   std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
   bool desired_changed_ = false;
-  Images installed_;  // what we believe the switch holds of static and egress flows
-  Meters installed_meters_;
+  Installed installed_;  // what we believe the switch holds beside bindings
   std::optional<Sync> sync_;
   uint32_t resyncs_in_row_ = 0;
   MonoTime last_resync_{};
@@ -201,6 +258,12 @@ class Session {
   bool synced_since_refused_ = false;
   std::optional<MonoTime> retry_at_;
 
+  std::vector<uint32_t> monitor_xids_;
+  FlowUpdates updates_;  // its memory is used again
+  std::deque<Forgetting> forgetting_;
+  // Services whose bindings the switch learns or has learned: what is pushed of them must have the form of
+  // what is learned, or two flows would match alike.
+  std::unordered_set<ServiceId> learning_;
   BindingQueue bindings_;
   const std::function<void(const BindingKey&, const BindingFlow*)> on_sent_;
   OwnRemovals own_removals_;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ovs-integration/openflow/found.h"
+#include "ovs-integration/openflow/oxm.h"
 #include "ovs-integration/openflow/session.h"
 #include "schema/base/log.h"
 
@@ -11,9 +13,10 @@ namespace dyncast::openflow {
 namespace {
 
 constexpr uint16_t kMultipartFlow = 1;
+constexpr uint16_t kMultipartGroupDesc = 7;
 constexpr uint16_t kMultipartMeterConfig = 10;
+constexpr uint16_t kMultipartFlowMonitor = 16;
 constexpr uint16_t kMore = 1;
-constexpr uint8_t kAllTables = 0xff;
 
 }  // namespace
 
@@ -24,15 +27,20 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
   dump.request = request;
   dump.sent = now;
   dump.flow_xid = next_xid_++;
-  const bool only_bindings = kind == DumpKind::kCount;
-  WriteFlowStatsRequest(&out_, dump.flow_xid,
-                        only_bindings ? static_cast<uint8_t>(pipeline::Table::kBinding) : kAllTables);
+  const bool count = kind == DumpKind::kCount;
+  // A count's `request` says the scope.
+  const bool timed = count && static_cast<CountScope>(request) == CountScope::kTimed;
+  WriteFlowStatsRequest(&out_, dump.flow_xid, timed ? TableOf(BindingPlace::kTimed) : kAllTables,
+                        count ? FlowScope::kBindings : FlowScope::kOurs);
   ++counters_->messages_sent;
-  dump.meters_done = only_bindings;
-  if (!only_bindings) {
+  dump.meters_done = count;
+  dump.groups_done = count;
+  if (!count) {
     dump.meter_xid = next_xid_++;
     WriteMeterConfigRequest(&out_, dump.meter_xid);
-    ++counters_->messages_sent;
+    dump.group_xid = next_xid_++;
+    WriteGroupDescRequest(&out_, dump.group_xid);
+    counters_->messages_sent += 2;
   }
   if (kind == DumpKind::kFind) {
     want_find_ = false;
@@ -51,8 +59,8 @@ void Session::StartWaitingDump(MonoTime now) {
     return StartDump(DumpKind::kCheck, request, now);
   }
   if (want_count_) {
-    want_count_ = false;
-    StartDump(DumpKind::kCount, 0, now);
+    const auto scope = static_cast<uint64_t>(*std::exchange(want_count_, std::nullopt));
+    StartDump(DumpKind::kCount, scope, now);
   }
 }
 
@@ -92,22 +100,38 @@ void Session::OnMultipart(ByteView message) {
         MakeError(Errc::kProtocol, fmt::format("a multipart reply of {} octets", message.size())));
   }
   const uint32_t xid = MessageXid(message);
-  if (!dump_ || (xid != dump_->flow_xid && xid != dump_->meter_xid)) return;
   const uint16_t type = Get16(message.data() + 8);
+  if (type == kMultipartFlowMonitor) return OnFlowUpdates(message);
+  const bool ours = dump_ && (xid == dump_->flow_xid || xid == dump_->meter_xid || xid == dump_->group_xid);
+  if (!ours) return;
   const bool more = (Get16(message.data() + 10) & kMore) != 0;
-  const bool flows = xid == dump_->flow_xid;
-  if (type != (flows ? kMultipartFlow : kMultipartMeterConfig)) {
+  Status read = Ok();
+  bool* done = nullptr;
+  uint16_t wanted = 0;
+  if (xid == dump_->flow_xid) {
+    wanted = kMultipartFlow;
+    done = &dump_->flows_done;
+    if (type == wanted) read = ReadFlowStats(message, &dump_->found);
+  } else if (xid == dump_->meter_xid) {
+    wanted = kMultipartMeterConfig;
+    done = &dump_->meters_done;
+    if (type == wanted) read = ReadMeterConfigs(message, &dump_->meters);
+  } else {
+    wanted = kMultipartGroupDesc;
+    done = &dump_->groups_done;
+    if (type == wanted) read = GroupCodec::Get().Read(message, &dump_->groups);
+  }
+  if (type != wanted) {
     ++counters_->malformed_received;
     return Close(fmt::format("protocol error: a multipart reply of type {} to a dump", type));
   }
-  const Status read =
-      flows ? ReadFlowStats(message, &dump_->found) : ReadMeterConfigs(message, &dump_->meters);
   if (!read) {
     // Going on would take flows that were not read for missing ones.
     ++counters_->malformed_received;
     return Close("protocol error: " + read.error().message);
   }
-  if (!more) (flows ? dump_->flows_done : dump_->meters_done) = true;
+  dump_->sent = now_;  // it answers
+  if (!more) *done = true;
   if (dump_->kind == DumpKind::kCount) {
     std::vector<FoundBinding> bindings = std::exchange(dump_->found.bindings, {});
     dump_->found.images.clear();
@@ -115,20 +139,30 @@ void Session::OnMultipart(ByteView message) {
     listener_->OnCounted(dpid_, std::move(bindings));
     return;
   }
-  if (dump_->flows_done && dump_->meters_done) FinishDump();
+  MaybeFinishDump();
+}
+
+void Session::MaybeFinishDump() {
+  if (dump_->flows_done && dump_->meters_done && dump_->groups_done) FinishDump();
 }
 
 // What the switch holds now: the dump, corrected by what was sent or heard since the request.
 std::vector<FoundBinding> Session::TakeBindings(Dump* dump) const {
   std::vector<FoundBinding> bindings = std::move(dump->found.bindings);
+  const auto contains = [](const auto& list, const auto& element) {
+    return std::find(list.begin(), list.end(), element) != list.end();
+  };
   std::erase_if(bindings, [&](const FoundBinding& b) {
-    const auto gone = std::pair(b.key.service, b.instance);
-    return dump->changed.contains(b.key) ||
-           std::find(dump->removed_of.begin(), dump->removed_of.end(), gone) != dump->removed_of.end();
+    if (const auto it = dump->changed.find({b.key, b.place}); it != dump->changed.end()) {
+      if (!it->second || it->second->instance != b.instance) return true;
+      it->second.reset();  // the same: the dump knows its counters
+      return false;
+    }
+    return contains(dump->removed_of, std::pair(b.key.service, b.instance)) ||
+           contains(dump->removed_at, std::pair(b.key.service, b.place));
   });
-  for (const auto& [key, flow] : dump->changed) {
-    if (!flow) continue;
-    bindings.push_back({.key = key, .instance = flow->instance, .idle_timeout = flow->idle_timeout});
+  for (const auto& [key, binding] : dump->changed) {
+    if (binding) bindings.push_back(*binding);
   }
   return bindings;
 }
@@ -136,28 +170,30 @@ std::vector<FoundBinding> Session::TakeBindings(Dump* dump) const {
 void Session::FinishDump() {
   Dump dump = std::move(*dump_);
   dump_.reset();
-  Images images;
+  Installed installed;
   for (FlowImage& image : dump.found.images) {
     auto shared = std::make_shared<const FlowImage>(std::move(image));
-    images[shared->Key()] = std::move(shared);
+    installed.flows[shared->Key()] = std::move(shared);
   }
-  Meters meters;
-  for (const pipeline::Meter& meter : dump.meters) meters[meter.id] = meter;
+  for (const pipeline::Meter& meter : dump.meters) installed.meters[meter.id] = meter;
+  installed.groups = std::move(dump.groups);
   std::vector<FoundBinding> bindings = TakeBindings(&dump);
   if (dump.kind == DumpKind::kCheck) {
     abandoned_in_row_ = 0;
     const Desired nothing;
-    SyncReport report = Compare(desired_ ? *desired_ : nothing, images, meters).report;
+    SyncReport report = Compare(desired_ ? *desired_ : nothing, installed).report;
     listener_->OnChecked(dpid_, dump.request, report, std::move(bindings));
     return;
   }
-  installed_ = std::move(images);
-  installed_meters_ = std::move(meters);
+  installed_ = std::move(installed);
+  learning_.insert(dump.found.learning.begin(), dump.found.learning.end());
   state_ = State::kFound;
   if (!found_once_) found_at_ = now_;
   found_once_ = true;
   desired_changed_ = desired_ != nullptr;
-  listener_->OnFound(dpid_, std::move(bindings));
+  listener_->OnFound(dpid_, {.bindings = std::move(bindings),
+                             .dispatch = FindDispatch(installed_.flows, installed_.groups),
+                             .empty = IsEmpty(installed_.flows)});
 }
 
 }  // namespace dyncast::openflow

@@ -13,6 +13,13 @@ void Session::SetDesired(std::shared_ptr<const Desired> desired) {
   if (closed()) return;
   desired_ = std::move(desired);
   desired_changed_ = true;
+  for (const auto& [id, group] : desired_->groups) {
+    if (const auto service = ServiceOfGroup(id)) learning_.insert(*service);
+  }
+  for (const auto& [key, image] : desired_->flows) {
+    if (image->table() != static_cast<uint8_t>(pipeline::Table::kLearn)) continue;
+    if (const auto cookie = pipeline::DecodeCookie(image->cookie())) learning_.insert(cookie->service);
+  }
   // What was refused may have gone; what the switch holds must be read again first.
   if (state_ == State::kRefused && retry_at_) retry_at_ = std::min(*retry_at_, now_ + kNewPlanWait);
 }
@@ -28,31 +35,47 @@ bool Session::SyncDue() const {
 
 void Session::StartSync(MonoTime now) {
   if (dump_ && dump_->kind == DumpKind::kCheck) AbandonCheck();
-  const Difference difference = Compare(*desired_, installed_, installed_meters_);
+  Sync& sync = sync_.emplace();
+  sync.difference = Compare(*desired_, installed_);
+  sync.target = desired_;
   desired_changed_ = false;
   synced_once_ = true;
-  WrapXid(&next_xid_);
-  Sync& sync = sync_.emplace();
-  sync.first_xid = next_xid_;
-  sync.target = desired_;
-  sync.report = difference.report;
-  sync.sent = now;
   state_ = State::kSyncing;
   // A flow may name a meter: meters come first, and go last.
-  SendMeters(difference, true);
-  SendFlows(difference, &sync);
-  SendMeters(difference, false);
-  const bool meters = !difference.meters_add.empty() || !difference.meters_modify.empty() ||
-                      !difference.meters_remove.empty();
-  if (meters) {  // a commit's answer confirms flows, but not meters
-    sync.barrier_xid = next_xid_;
-    Send(MsgType::kBarrierRequest, next_xid_++);
-  }
-  sync.last_xid = next_xid_ - 1;
-  if (sync.open_commits.empty() && sync.barrier_xid == 0) FinishSync(now);
+  SendMeters(true);
+  SendMore(now);
 }
 
-void Session::SendMeters(const Difference& difference, bool before_flows) {
+bool Session::MaySendMore() const {
+  return sync_ && !sync_->all_sent && (out_.size() < kSyncWindowOctets || !sync_->error.empty());
+}
+
+void Session::SendMore(MonoTime now) {
+  Sync& sync = *sync_;
+  sync.sent = now;
+  const size_t total = sync.difference.changes.size();
+  if (!sync.error.empty()) {
+    sync.all_sent = true;  // a dump will tell what there is; what follows would rest on what failed
+  } else {
+    while (sync.next < total && MaySendMore()) SendBundle();
+    if (sync.next == total) {
+      SendMeters(false);
+      const Difference& d = sync.difference;
+      if (!d.meters_add.empty() || !d.meters_modify.empty() || !d.meters_remove.empty()) {
+        // A commit's answer confirms flows and groups, but not meters.
+        sync.parts.push_back({.first_xid = next_xid_, .last_xid = next_xid_, .open = true});
+        Send(MsgType::kBarrierRequest, next_xid_++);
+      }
+      sync.all_sent = true;
+    }
+  }
+  MaybeFinishSync(now);
+}
+
+void Session::SendMeters(bool before_flows) {
+  const Difference& difference = sync_->difference;
+  WrapXid(&next_xid_);
+  const uint32_t first = next_xid_;
   const auto send = [&](const std::vector<pipeline::Meter>& meters, MeterCommand command) {
     for (const pipeline::Meter& meter : meters) {
       WriteMeterMod(&out_, next_xid_++, command, meter);
@@ -65,60 +88,103 @@ void Session::SendMeters(const Difference& difference, bool before_flows) {
   } else {
     send(difference.meters_remove, MeterCommand::kDelete);
   }
+  if (next_xid_ != first) sync_->parts.push_back({.first_xid = first, .last_xid = next_xid_ - 1});
 }
 
-void Session::SendFlows(const Difference& difference, Sync* sync) {
-  const size_t total = difference.add.size() + difference.remove.size();
-  const size_t chunk = std::max<size_t>(options_.bundle_max_flows, 1);
-  for (size_t start = 0; start < total; start += chunk) {
-    const uint32_t bundle_id = next_xid_;
-    WriteBundleControl(&out_, next_xid_++, bundle_id, BundleControl::kOpenRequest);
-    const size_t end = std::min(total, start + chunk);
-    for (size_t i = start; i < end; ++i) {
-      const size_t added = difference.add.size();
-      if (i < added) {
-        WriteBundleAdd(&out_, next_xid_++, bundle_id, difference.add[i]->add);
-      } else {
-        WriteBundleAdd(&out_, next_xid_++, bundle_id, difference.remove[i - added]->MakeDelete());
-      }
+void Session::SendBundle() {
+  Sync& sync = *sync_;
+  WrapXid(&next_xid_);
+  const uint32_t bundle_id = next_xid_;
+  Sync::Part part{.first_xid = bundle_id, .first = sync.next, .bundle = true, .open = true};
+  WriteBundleControl(&out_, next_xid_++, bundle_id, BundleControl::kOpenRequest);
+  const size_t most = std::max<size_t>(options_.bundle_max_flows, 1);
+  size_t octets = 0;
+  while (sync.next < sync.difference.changes.size() && sync.next - part.first < most) {
+    const Change& change = sync.difference.changes[sync.next];
+    octets += change.Size();
+    if (sync.next > part.first && octets > kMaxBundleOctets) break;
+    const uint32_t xid = next_xid_++;
+    switch (change.kind) {
+      case ChangeKind::kGroupAdd:
+        GroupCodec::Get().WriteBundled(&out_, xid, bundle_id, GroupCommand::kAdd, change.group);
+        break;
+      case ChangeKind::kGroupModify:
+        GroupCodec::Get().WriteBundled(&out_, xid, bundle_id, GroupCommand::kModify, change.group);
+        break;
+      case ChangeKind::kFlowAdd: WriteBundleAdd(&out_, xid, bundle_id, change.flow->add); break;
+      case ChangeKind::kFlowRemove: WriteBundleAdd(&out_, xid, bundle_id, change.flow->MakeDelete()); break;
+      case ChangeKind::kGroupRemove:
+        GroupCodec::Get().WriteBundled(&out_, xid, bundle_id, GroupCommand::kDelete, change.group);
+        break;
     }
-    sync->open_commits.push_back(next_xid_);
-    WriteBundleControl(&out_, next_xid_++, bundle_id, BundleControl::kCommitRequest);
-    counters_->messages_sent += end - start + 2;
-    counters_->flow_mods_sent += end - start;
-    ++counters_->bundles_sent;
+    if (change.flow != nullptr) ++counters_->flow_mods_sent;
+    ++sync.next;
   }
+  part.last_xid = next_xid_++;
+  WriteBundleControl(&out_, part.last_xid, bundle_id, BundleControl::kCommitRequest);
+  counters_->messages_sent += sync.next - part.first + 2;
+  ++counters_->bundles_sent;
+  sync.parts.push_back(part);
+}
+
+Sync::Part* Session::FindPart(uint32_t xid) {
+  if (!sync_) return nullptr;
+  for (Sync::Part& part : sync_->parts) {
+    if (xid >= part.first_xid && xid <= part.last_xid) return &part;
+  }
+  return nullptr;
 }
 
 bool Session::OnSyncReply(uint32_t xid, MonoTime now) {
-  if (!sync_ || xid < sync_->first_xid || xid > sync_->last_xid) return false;
-  std::erase(sync_->open_commits, xid);
-  if (xid == sync_->barrier_xid) sync_->barrier_xid = 0;
-  if (sync_->open_commits.empty() && sync_->barrier_xid == 0) FinishSync(now);
+  Sync::Part* part = FindPart(xid);
+  if (part == nullptr) return false;
+  if (xid == part->last_xid) {
+    part->open = false;
+    sync_->sent = now;
+  }
+  MaybeFinishSync(now);
   return true;
 }
 
 bool Session::OnSyncError(uint32_t xid, const ErrorMessage& error, MonoTime now) {
-  if (!sync_ || xid < sync_->first_xid || xid > sync_->last_xid) return false;
-  if (sync_->error.empty()) sync_->error = error.text;
+  Sync::Part* part = FindPart(xid);
+  if (part == nullptr) return false;
+  if (sync_->error.empty()) {
+    const bool of_change = part->bundle && xid > part->first_xid && xid < part->last_xid;
+    const std::string what =
+        of_change ? sync_->difference.changes[part->first + (xid - part->first_xid - 1)].ToString()
+                  : std::string(part->bundle ? "a bundle" : "a meter");
+    sync_->error = fmt::format("switch {:#x} refuses {}: {}", dpid_.value(), what, error.text);
+  }
   return OnSyncReply(xid, now);
+}
+
+void Session::MaybeFinishSync(MonoTime now) {
+  const bool open =
+      std::any_of(sync_->parts.begin(), sync_->parts.end(), [](const Sync::Part& p) { return p.open; });
+  if (sync_->all_sent && !open) FinishSync(now);
 }
 
 void Session::FinishSync(MonoTime now) {
   Sync sync = std::move(*sync_);
   sync_.reset();
   if (!sync.error.empty()) return ResyncAfter(sync.error, now);
-  installed_ = sync.target->flows;
-  for (const auto& [id, meter] : sync.target->meters) installed_meters_[id] = meter;
-  std::erase_if(installed_meters_, [&](const auto& entry) {
+  installed_.flows = sync.target->flows;
+  for (const auto& [id, meter] : sync.target->meters) installed_.meters[id] = meter;
+  std::erase_if(installed_.meters, [&](const auto& entry) {
     const bool of_layout = entry.first == pipeline::kDemandMeter || entry.first == pipeline::kOtherMeter;
     return of_layout && !sync.target->meters.contains(entry.first);
   });
+  for (const Change& change : sync.difference.changes) {
+    if (change.kind == ChangeKind::kGroupRemove) installed_.groups.erase(change.group.id);
+  }
+  for (const auto& [id, group] : sync.target->groups) installed_.groups[id] = group;
+  const SyncReport& report = sync.difference.report;
   state_ = State::kSynced;
   synced_since_refused_ = true;
-  DYN_LOG(kInfo, "switch", "synced", "dpid={:#x} kept={} added={} deleted={}", dpid_.value(),
-          sync.report.kept, sync.report.added, sync.report.deleted);
-  listener_->OnSynced(dpid_, sync.report);
+  DYN_LOG(kInfo, "switch", "synced", "dpid={:#x} kept={} added={} deleted={}", dpid_.value(), report.kept,
+          report.added, report.deleted);
+  listener_->OnSynced(dpid_, report);
 }
 
 void Session::ResyncAfter(const std::string& error, MonoTime now) {

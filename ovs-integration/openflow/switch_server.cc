@@ -275,6 +275,9 @@ void SwitchServer::RemoveBinding(DatapathId dpid, const BindingKey& key) {
 void SwitchServer::RemoveBindingsOf(DatapathId dpid, ServiceId service, InstanceId instance) {
   if (Session* s = impl_->Find(dpid)) s->RemoveBindingsOf(service, instance, impl_->now);
 }
+void SwitchServer::RemoveBindingsAt(DatapathId dpid, ServiceId service, BindingPlace place) {
+  if (Session* s = impl_->Find(dpid)) s->RemoveBindingsAt(service, place, impl_->now);
+}
 void SwitchServer::ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId service, InstanceId instance,
                                  std::span<const uint8_t> packet) {
   if (Session* s = impl_->Find(dpid)) s->ForwardDemand(in_port, service, instance, packet);
@@ -282,11 +285,12 @@ void SwitchServer::ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId serv
 void SwitchServer::SendPacket(DatapathId dpid, PortNo port, std::span<const uint8_t> packet) {
   if (Session* s = impl_->Find(dpid)) s->SendPacket(port, packet);
 }
-void SwitchServer::SendToNeighbor(DatapathId dpid, uint32_t neighbor_v4, std::span<const uint8_t> packet) {
-  if (Session* s = impl_->Find(dpid)) s->SendToNeighbor(neighbor_v4, packet);
+void SwitchServer::SendToNeighbor(DatapathId dpid, const IpAddress& neighbor,
+                                  std::span<const uint8_t> packet) {
+  if (Session* s = impl_->Find(dpid)) s->SendToNeighbor(neighbor, packet);
 }
-void SwitchServer::CountBindings(DatapathId dpid) {
-  if (Session* s = impl_->Find(dpid)) s->CountBindings();
+void SwitchServer::CountBindings(DatapathId dpid, CountScope scope) {
+  if (Session* s = impl_->Find(dpid)) s->CountBindings(scope);
 }
 void SwitchServer::Check(DatapathId dpid, uint64_t request) {
   if (Session* s = impl_->Find(dpid)) s->Check(request);

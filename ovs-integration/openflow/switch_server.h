@@ -26,7 +26,7 @@
 namespace dyncast::openflow {
 
 struct SyncReport {
-  uint64_t kept = 0;
+  uint64_t kept = 0;   // flows and groups
   uint64_t added = 0;  // includes changed ones
   uint64_t deleted = 0;
   std::vector<std::string> differences;  // at most 20, for people
@@ -57,7 +57,7 @@ class Listener {
   // The dump is complete and nothing was changed yet. Answer with SetDesired (now or later).
   virtual void OnFound(DatapathId dpid, FoundSwitch found) = 0;
   // From the flow monitor: bindings that the switch learned, changed or took over into a younger generation.
-  // Never our own installs. `bindings` is valid during the call.
+  // Never our own installs, but for those that a pause repeats. `bindings` is valid during the call.
   virtual void OnLearned(DatapathId dpid, std::span<const FoundBinding> bindings) = 0;
   // The monitor paused and has resumed.
   virtual void OnMonitorGap(DatapathId dpid) = 0;

@@ -31,6 +31,7 @@ enum class MsgType : uint8_t {
   kPortStatus = 12,
   kPacketOut = 13,
   kFlowMod = 14,
+  kGroupMod = 15,
   kMultipartRequest = 18,
   kMultipartReply = 19,
   kBarrierRequest = 20,

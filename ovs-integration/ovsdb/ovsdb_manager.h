@@ -39,7 +39,7 @@ struct DesiredBridge {
   bool adopt = false;
   std::vector<std::string> ports;  // the bridge's own name stands for its LOCAL port
   // Only these zones of the bridge's datapath are written; others are left alone.
-  std::vector<ConntrackZone> zones;
+  std::vector<ConntrackZone> zones{};
   // Most flows in each of the binding tables (Flow_Table.flow_limit, overflow refused); 0: no limit.
   uint32_t binding_flow_limit = 0;
   friend bool operator==(const DesiredBridge&, const DesiredBridge&) = default;

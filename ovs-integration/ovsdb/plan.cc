@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <set>
 
+#include "ovs-integration/ovsdb/plan_json.h"
+#include "ovs-integration/ovsdb/plan_limits.h"
+
 namespace dyncast::ovsdb {
 namespace {
 
@@ -14,24 +17,6 @@ constexpr int64_t kMaxBackoffMs = 1000;
 constexpr int64_t kInactivityProbeMs = 5000;
 constexpr int64_t kLargestPort = 0xfeff;  // of the database's 16-bit numbers
 constexpr int64_t kLocalOfport = 0xfffe;
-
-json MapValue(const StringMap& map) {
-  json pairs = json::array();
-  for (const auto& [key, value] : map) pairs.push_back(json::array({key, value}));
-  return json::array({"map", pairs});
-}
-
-json SetOf(json elements) { return json::array({"set", std::move(elements)}); }
-json UuidValue(const Uuid& uuid) { return json::array({"uuid", uuid}); }
-json Named(const std::string& name) { return json::array({"named-uuid", name}); }
-json WhereUuid(const Uuid& uuid) { return json::array({json::array({"_uuid", "==", UuidValue(uuid)})}); }
-
-std::string MarkOf(const StringMap& external_ids, std::string_view mark = kFabricMark) {
-  const auto it = external_ids.find(std::string(mark));
-  return it == external_ids.end() ? std::string() : it->second;
-}
-
-StringMap FabricMark(const std::string& fabric) { return {{std::string(kFabricMark), fabric}}; }
 
 json ControllerColumns(const DesiredBridge& desired) {
   return {{"target", desired.controller_target},
@@ -72,6 +57,8 @@ class Planner {
       RemovePorts();
     }
     AddPorts();
+    PlanFlowTables(db_, desired_, bridge_uuid_, bridge_, &out_);
+    PlanZones(db_, desired_, &out_);
     // The guard stands first: a failed wait ends the transaction before anything was done.
     if (bridge_ != nullptr && !out_.operations.empty()) {
       out_.operations.insert(out_.operations.begin(), WaitFor("Bridge", bridge_uuid_, bridge_->external_ids));
@@ -87,9 +74,7 @@ class Planner {
     }
     if (bridge_ == nullptr) return std::move(out_);
     Push(WaitFor("Bridge", bridge_uuid_, bridge_->external_ids));
-    json mutations = json::array(
-        {json::array({"external_ids", "delete",
-                      SetOf(json::array({std::string(kFabricMark), std::string(kSwitchMark)}))})});
+    json mutations = json::array({DeleteMarks()});
     json controllers = json::array();
     for (const Uuid& uuid : bridge_->controllers) {
       if (OurController(uuid)) controllers.push_back(UuidValue(uuid));
@@ -103,30 +88,13 @@ class Planner {
                   json::array({json::array(
                       {"external_ids", "delete", SetOf(json::array({std::string(kFabricMark)}))})})));
     }
+    ReleaseFlowTables(db_, desired_, *bridge_, &out_);
+    ReleaseZones(db_, desired_, &out_);
     out_.changes.push_back("release bridge " + desired_.bridge);
     return std::move(out_);
   }
 
  private:
-  static json WaitFor(const char* table, const Uuid& uuid, const StringMap& external_ids) {
-    return {{"op", "wait"},
-            {"table", table},
-            {"timeout", 0},
-            {"where", WhereUuid(uuid)},
-            {"until", "=="},
-            {"columns", json::array({"external_ids"})},
-            {"rows", json::array({{{"external_ids", MapValue(external_ids)}}})}};
-  }
-
-  static json Mutate(const char* table, const Uuid& uuid, json mutations) {
-    return {
-        {"op", "mutate"}, {"table", table}, {"where", WhereUuid(uuid)}, {"mutations", std::move(mutations)}};
-  }
-
-  static json Insert(const char* table, const std::string& name, json row) {
-    return {{"op", "insert"}, {"table", table}, {"uuid-name", name}, {"row", std::move(row)}};
-  }
-
   void Push(json operation) { out_.operations.push_back(std::move(operation)); }
 
   bool Ours() {

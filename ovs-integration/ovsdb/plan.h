@@ -18,10 +18,11 @@
 
 namespace dyncast::ovsdb {
 
-// external_ids of the rows that are ours: Bridge, Port and Controller carry the first, Bridge also the
-// second.
+// external_ids of the rows that are ours: all carry the first, Bridge also the second, and the rows of a
+// datapath, which bridges may share, the third: the bridge for which they were made.
 inline constexpr std::string_view kFabricMark = "dyncast-fabric";
 inline constexpr std::string_view kSwitchMark = "dyncast-switch";
+inline constexpr std::string_view kBridgeMark = "dyncast-bridge";
 
 // OFPP_LOCAL of OpenFlow 1.5.1 section 7.2.1; the database shows the same port as 65534.
 inline constexpr PortNo kLocalPort{0xfffffffeu};

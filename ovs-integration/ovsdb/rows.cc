@@ -84,26 +84,57 @@ class RowReader {
   std::set<Uuid> UuidSet(const char* column) {
     std::set<Uuid> found;
     ForEach(column, [&](const json& element) {
-      return IsTagged(element, "uuid") && element[1].is_string() &&
-             IsUuid(element[1].get_ref<const std::string&>()) &&
-             found.insert(element[1].get<std::string>()).second;
+      return IsReference(element) && found.insert(element[1].get<std::string>()).second;
     });
     return found;
   }
 
   StringMap Map(const char* column) {
     StringMap found;
-    const json* value = Column(column);
-    if (value == nullptr) return found;
-    bool good = IsTagged(*value, "map") && (*value)[1].is_array();
-    if (good) {
-      for (const json& pair : (*value)[1]) {
-        good = pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string() &&
-               found.emplace(pair[0].get<std::string>(), pair[1].get<std::string>()).second;
-        if (!good) break;
-      }
-    }
-    if (!good) Fail(column, *value, "a map of strings");
+    Pairs(column, "a map of strings", [&](const json& key, const json& value) {
+      return key.is_string() && value.is_string() &&
+             found.emplace(key.get<std::string>(), value.get<std::string>()).second;
+    });
+    return found;
+  }
+
+  IntegerMap Integers(const char* column) {
+    IntegerMap found;
+    Pairs(column, "a map of integers", [&](const json& key, const json& value) {
+      const bool good = key.is_string() && value.is_number_integer() &&
+                        !(value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX);
+      return good && found.emplace(key.get<std::string>(), value.get<int64_t>()).second;
+    });
+    return found;
+  }
+
+  UuidByNumber UuidsByNumber(const char* column) {
+    UuidByNumber found;
+    Pairs(column, "a map of integers to rows", [&](const json& key, const json& value) {
+      const bool good = key.is_number_integer() &&
+                        !(key.is_number_unsigned() && key.get<uint64_t>() > INT64_MAX) && IsReference(value);
+      return good && found.emplace(key.get<int64_t>(), value[1].get<std::string>()).second;
+    });
+    return found;
+  }
+
+  std::map<std::string, Uuid> UuidsByName(const char* column) {
+    std::map<std::string, Uuid> found;
+    Pairs(column, "a map of strings to rows", [&](const json& key, const json& value) {
+      return key.is_string() && IsReference(value) &&
+             found.emplace(key.get<std::string>(), value[1].get<std::string>()).second;
+    });
+    return found;
+  }
+
+  // "" for none.
+  Uuid OptionalUuid(const char* column) {
+    Uuid found;
+    ForEach(column, [&](const json& element) {
+      if (!IsReference(element) || !found.empty()) return false;
+      found = element[1].get<std::string>();
+      return true;
+    });
     return found;
   }
 
@@ -133,6 +164,25 @@ class RowReader {
     for (const json& element : (*value)[1]) {
       if (!accept(element)) return Fail(column, *value, "a set of the column's type");
     }
+  }
+
+  static bool IsReference(const json& value) {
+    return IsTagged(value, "uuid") && value[1].is_string() && IsUuid(value[1].get_ref<const std::string&>());
+  }
+
+  // `accept` says whether key and value are what they should be.
+  void Pairs(const char* column, const char* rule,
+             const std::function<bool(const json&, const json&)>& accept) {
+    const json* value = Column(column);
+    if (value == nullptr) return;
+    bool good = IsTagged(*value, "map") && (*value)[1].is_array();
+    if (good) {
+      for (const json& pair : (*value)[1]) {
+        good = pair.is_array() && pair.size() == 2 && accept(pair[0], pair[1]);
+        if (!good) break;
+      }
+    }
+    if (!good) Fail(column, *value, rule);
   }
 
   void Fail(const char* column, const json& value, const char* rule) {
@@ -166,15 +216,21 @@ struct Table {
 const std::vector<Table>& Tables() {
   static const std::vector<Table> kTables = {
       {"Open_vSwitch",
-       {"ovs_version"},
-       [](const Uuid& uuid, RowReader*) -> Commit {
-         return [uuid](Database* db) { db->roots.insert(uuid); };
+       {"ovs_version", "datapaths"},
+       [](const Uuid& uuid, RowReader* in) -> Commit {
+         return [uuid, datapaths = in->UuidsByName("datapaths")](Database* db) {
+           db->roots.insert(uuid);
+           db->datapaths_by_type = datapaths;
+         };
        },
        [](const Database& db, const Uuid& uuid) { return db.roots.contains(uuid); },
-       [](Database* db, const Uuid& uuid) { db->roots.erase(uuid); }},
+       [](Database* db, const Uuid& uuid) {
+         db->roots.erase(uuid);
+         db->datapaths_by_type.clear();
+       }},
       {"Bridge",
-       {"name", "datapath_type", "fail_mode", "protocols", "ports", "controller", "other_config",
-        "external_ids"},
+       {"name", "datapath_type", "fail_mode", "protocols", "ports", "controller", "flow_tables",
+        "other_config", "external_ids"},
        [](const Uuid& uuid, RowReader* in) {
          return Put(&Database::bridges, uuid,
                     BridgeRow{.name = in->String("name"),
@@ -183,6 +239,7 @@ const std::vector<Table>& Tables() {
                               .protocols = in->StringSet("protocols"),
                               .ports = in->UuidSet("ports"),
                               .controllers = in->UuidSet("controller"),
+                              .flow_tables = in->UuidsByNumber("flow_tables"),
                               .other_config = in->Map("other_config"),
                               .external_ids = in->Map("external_ids")});
        },
@@ -220,6 +277,42 @@ const std::vector<Table>& Tables() {
        },
        [](const Database& db, const Uuid& uuid) { return db.controllers.contains(uuid); },
        [](Database* db, const Uuid& uuid) { db->controllers.erase(uuid); }},
+      {"Datapath",
+       {"ct_zones", "external_ids"},
+       [](const Uuid& uuid, RowReader* in) {
+         return Put(
+             &Database::datapaths, uuid,
+             DatapathRow{.ct_zones = in->UuidsByNumber("ct_zones"), .external_ids = in->Map("external_ids")});
+       },
+       [](const Database& db, const Uuid& uuid) { return db.datapaths.contains(uuid); },
+       [](Database* db, const Uuid& uuid) { db->datapaths.erase(uuid); }},
+      {"CT_Zone",
+       {"timeout_policy", "external_ids"},
+       [](const Uuid& uuid, RowReader* in) {
+         return Put(&Database::ct_zones, uuid,
+                    CtZoneRow{.timeout_policy = in->OptionalUuid("timeout_policy"),
+                              .external_ids = in->Map("external_ids")});
+       },
+       [](const Database& db, const Uuid& uuid) { return db.ct_zones.contains(uuid); },
+       [](Database* db, const Uuid& uuid) { db->ct_zones.erase(uuid); }},
+      {"CT_Timeout_Policy",
+       {"timeouts"},
+       [](const Uuid& uuid, RowReader* in) {
+         return Put(&Database::ct_timeout_policies, uuid,
+                    CtTimeoutPolicyRow{.timeouts = in->Integers("timeouts")});
+       },
+       [](const Database& db, const Uuid& uuid) { return db.ct_timeout_policies.contains(uuid); },
+       [](Database* db, const Uuid& uuid) { db->ct_timeout_policies.erase(uuid); }},
+      {"Flow_Table",
+       {"flow_limit", "overflow_policy", "external_ids"},
+       [](const Uuid& uuid, RowReader* in) {
+         return Put(&Database::flow_tables, uuid,
+                    FlowTableRow{.flow_limit = in->OptionalInteger("flow_limit"),
+                                 .overflow_policy = in->OptionalString("overflow_policy"),
+                                 .external_ids = in->Map("external_ids")});
+       },
+       [](const Database& db, const Uuid& uuid) { return db.flow_tables.contains(uuid); },
+       [](Database* db, const Uuid& uuid) { db->flow_tables.erase(uuid); }},
   };
   return kTables;
 }
@@ -247,7 +340,8 @@ Result<Commit> ReadRow(const Table& table, const Uuid& uuid, const json& update,
 }  // namespace
 
 size_t Database::Rows() const {
-  return roots.size() + bridges.size() + ports.size() + interfaces.size() + controllers.size();
+  return roots.size() + bridges.size() + ports.size() + interfaces.size() + controllers.size() +
+         datapaths.size() + ct_zones.size() + ct_timeout_policies.size() + flow_tables.size();
 }
 
 json MonitorRequests() {

@@ -20,6 +20,8 @@ namespace dyncast::ovsdb {
 // Lower-case text of an OVSDB row's UUID, 36 characters.
 using Uuid = std::string;
 using StringMap = std::map<std::string, std::string>;
+using IntegerMap = std::map<std::string, int64_t>;
+using UuidByNumber = std::map<int64_t, Uuid>;
 
 struct BridgeRow {
   std::string name;
@@ -28,6 +30,7 @@ struct BridgeRow {
   std::set<std::string> protocols;
   std::set<Uuid> ports;
   std::set<Uuid> controllers;
+  UuidByNumber flow_tables;
   StringMap other_config;
   StringMap external_ids;
 };
@@ -52,12 +55,37 @@ struct ControllerRow {
   StringMap external_ids;
 };
 
+struct DatapathRow {
+  UuidByNumber ct_zones;
+  StringMap external_ids;
+};
+
+struct CtZoneRow {
+  Uuid timeout_policy;  // "" where unset
+  StringMap external_ids;
+};
+
+struct CtTimeoutPolicyRow {
+  IntegerMap timeouts;  // seconds
+};
+
+struct FlowTableRow {
+  std::optional<int64_t> flow_limit;
+  std::string overflow_policy;  // "" where unset
+  StringMap external_ids;
+};
+
 struct Database {
   std::set<Uuid> roots;  // rows of table Open_vSwitch: one in a database that was initialised
   std::map<Uuid, BridgeRow> bridges;
   std::map<Uuid, PortRow> ports;
   std::map<Uuid, InterfaceRow> interfaces;
   std::map<Uuid, ControllerRow> controllers;
+  std::map<std::string, Uuid> datapaths_by_type;  // of the row in `roots`: "system", "netdev"
+  std::map<Uuid, DatapathRow> datapaths;
+  std::map<Uuid, CtZoneRow> ct_zones;
+  std::map<Uuid, CtTimeoutPolicyRow> ct_timeout_policies;
+  std::map<Uuid, FlowTableRow> flow_tables;
 
   size_t Rows() const;
 };

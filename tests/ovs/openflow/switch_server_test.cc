@@ -9,79 +9,10 @@
 
 #include "ovs-integration/openflow/loop.h"
 #include "schema/base/log.h"
-#include "tests/support/dummy_ovs/dummy_ovs.h"
-#include "tests/support/packets/packets.h"
-#include "tests/unit/openflow/harness.h"
+#include "tests/ovs/openflow/switch_server_fixture.h"
 
 namespace dyncast::test {
 namespace {
-
-using openflow::SwitchServer;
-
-class SwitchServerOvs : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    static const bool once = (openflow::InitLibrary("openflow_ovs_test"), true);
-    ASSERT_TRUE(once);
-  }
-  void SetUp() override {
-    auto started = DummyOvs::Start();
-    ASSERT_TRUE(started.ok()) << started.error().ToString();
-    ovs = std::move(*started);
-    ASSERT_TRUE(ovs->AddBridge("br0", kDpid).ok());
-    ASSERT_TRUE(ovs->AddPort("br0", "p1", PortNo{1}).ok());
-    ASSERT_TRUE(ovs->AddPort("br0", "p2", PortNo{2}).ok());
-  }
-  void TearDown() override {
-    server.reset();
-    if (ovs) {
-      EXPECT_EQ(ovs->BadLogLines(allowed), std::vector<std::string>{});
-    }
-  }
-  // A server of this test's own, in place of the last one; the switch connects to it.
-  void Serve(openflow::ServerOptions options = {}) {
-    server = std::make_unique<SwitchServer>(options, &recorder);
-    server->SetExpected({kDpid});
-    const std::string path = ovs->dir() + "/of" + std::to_string(++servers) + ".sock";
-    const Status listening = server->Listen("punix:" + path);
-    ASSERT_TRUE(listening.ok()) << listening.error().ToString();
-    const auto set = ovs->Vsctl({"set-controller", "br0", "unix:" + path});
-    ASSERT_TRUE(set.ok()) << set.error().ToString();
-  }
-  // Turns the loop until `done`; false after 20 s.
-  bool Until(const std::function<bool()>& done) {
-    const MonoTime end = ReadClocks().mono + std::chrono::seconds(20);
-    while (true) {
-      const Now now = ReadClocks();
-      server->Run(now);
-      if (done()) return true;
-      if (now.mono >= end) return false;
-      server->Wait(now);
-      openflow::WakeAt(now.mono + std::chrono::milliseconds(20));
-      openflow::Block();
-    }
-  }
-  bool Synced(size_t times) {
-    return Until([&] { return recorder.synced.size() >= times; });
-  }
-  void Start(const pipeline::Compiled& plan) {
-    Serve();
-    ASSERT_TRUE(Until([&] { return recorder.found.size() == 1; }));
-    ASSERT_TRUE(server->SetDesired(kDpid, plan).ok());
-    ASSERT_TRUE(Synced(1)) << server->Statuses()[0].last_error;
-  }
-  size_t BindingFlows() {
-    const auto flows = ovs->DumpFlows("br0", "table=20");
-    return flows.ok() ? flows->size() : SIZE_MAX;
-  }
-  openflow::SwitchCounters Counters() { return server->Statuses()[0].counters; }
-
-  Recorder recorder;
-  std::unique_ptr<DummyOvs> ovs;
-  std::unique_ptr<SwitchServer> server;
-  std::vector<std::string> allowed = {"connection dropped", "connection failed", "connection closed"};
-  int servers = 0;
-};
 
 TEST_F(SwitchServerOvs, SyncsFromEmptyThenChangesNothingThenRepairs) {
   Serve();
@@ -145,7 +76,7 @@ TEST_F(SwitchServerOvs, AWholePlanOfThePipelineComesBackAsItWasSent) {
   spec.name = "web";
   spec.sid_v4 = *IpAddress::Parse("192.0.2.1");
   spec.ports = {{.proto = IpProto::kTcp, .first = 80, .last = 90}};
-  plan.services = {{.id = ServiceId{1}, .spec = spec}};
+  plan.services = {{.id = ServiceId{1}, .spec = spec, .slots_v4 = {}, .slots_v6 = {}}};
   for (uint16_t i = 1; i <= 3; ++i) {
     plan.instances.push_back({.id = InstanceId{i},
                               .service = ServiceId{1},
@@ -189,7 +120,7 @@ TEST_F(SwitchServerOvs, BindingsComeAndGo) {
   EXPECT_EQ(recorder.ended[1].first.key, MakeBinding(3).key);
   EXPECT_EQ(recorder.ended[1].second, EndReason::kFlowLost);
 
-  server->CountBindings(kDpid);
+  server->CountBindings(kDpid, openflow::CountScope::kTimed);
   ASSERT_TRUE(Until([&] { return recorder.counted.size() == 2; }));
   server->RemoveBindingsOf(kDpid, ServiceId{5}, InstanceId{3});
   ASSERT_TRUE(Until([&] { return BindingFlows() == 0 && Counters().flow_removed_received == 5; }));

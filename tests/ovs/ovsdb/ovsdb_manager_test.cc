@@ -179,5 +179,69 @@ TEST_F(OvsdbManagerTest, RenamedSwitchKeepsItsBridge) {
   EXPECT_EQ(driver.ports["router-1"].size(), 3u);
 }
 
+TEST_F(OvsdbManagerTest, TheSwitchTakesZonesAndTableLimits) {
+  DesiredBridge wish = Wish();
+  wish.zones = {{.zone = 5, .idle = std::chrono::seconds(300), .closing = std::chrono::seconds(7)},
+                {.zone = 6, .idle = std::chrono::seconds(500)}};
+  wish.binding_flow_limit = 3;
+  Driver driver;
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_THAT(driver.problems, IsEmpty());
+  // A second controller finds nothing to change.
+  const std::string before = servers_.Dump();
+  Driver second;
+  second.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&second, 3)) << second.Only().last_error;
+  EXPECT_EQ(second.Only().transactions, 0u);
+  EXPECT_EQ(servers_.Dump(), before);
+
+  // The limit holds in each of the three tables.
+  for (const char* table : {"20", "21", "22"}) {
+    std::string flows;
+    for (int i = 1; i <= 3; ++i) {
+      servers_.Ofctl("br0", "add-flow",
+                     "'table=" + std::string(table) + ",reg1=" + std::to_string(i) + ",actions=drop'");
+    }
+    const std::string refused = servers_.Ofctl(
+        "br0", "add-flow", "'table=" + std::string(table) + ",reg1=9,actions=drop' 2>&1 || true");
+    EXPECT_THAT(refused, HasSubstr("TABLE_FULL"));
+  }
+  // A connection in a zone lives as long as its policy says.
+  for (const char* zone : {"5", "6"}) {
+    servers_.Ofctl(
+        "br0", "add-flow",
+        "'priority=" + std::string(zone) + ",udp,tp_dst=" + zone + ",actions=ct(commit,zone=" + zone + ")'");
+    servers_.Appctl(
+        "netdev-dummy/receive p1 "
+        "'in_port(1),eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02),eth_type(0x0800),"
+        "ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,tos=0,ttl=64,frag=no),udp(src=7,dst=" +
+        std::string(zone) + ")'");
+  }
+  std::string connections;
+  EXPECT_TRUE(driver.Until([&] {
+    connections = servers_.Appctl("dpctl/dump-conntrack -m -s netdev@ovs-netdev 2>&1 || true");
+    return connections.find("zone=5") != std::string::npos && connections.find("zone=6") != std::string::npos;
+  })) << connections;
+  const auto timeout_of = [&](const std::string& zone) {
+    size_t at = connections.find("zone=" + zone + ",");
+    if (at != std::string::npos) at = connections.find("timeout=", at);
+    return at == std::string::npos ? 0 : std::stoi(connections.substr(at + 8));
+  };
+  EXPECT_NEAR(timeout_of("5"), 300, 10) << connections;
+  EXPECT_NEAR(timeout_of("6"), 500, 10) << connections;
+
+  // No longer wanted: gone, and nothing else with them.
+  servers_.Vsctl("-- --id=@t create Flow_Table flow_limit=77 -- set Bridge br0 flow_tables:30=@t");
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(driver.Until([&] {
+    return servers_.Vsctl("--columns=flow_limit list Flow_Table").find("flow_limit") != std::string::npos &&
+           servers_.Vsctl("list CT_Zone").empty();
+  }));
+  EXPECT_THAT(servers_.Vsctl("get Bridge br0 flow_tables"), testing::StartsWith("{30="));
+  ASSERT_TRUE(driver.UntilReady());
+  EXPECT_THAT(driver.problems, IsEmpty());
+}
+
 }  // namespace
 }  // namespace dyncast::ovsdb

@@ -106,12 +106,24 @@ std::string Servers::Vsctl(const std::string& arguments) const {
   return Run("ovs-vsctl --timeout=20 --no-wait --db=" + remote() + " " + arguments);
 }
 
+std::string Servers::Appctl(const std::string& arguments) const {
+  return Run("ovs-appctl --timeout=20 --target=" + dir_ + "/switch.ctl " + arguments);
+}
+
+std::string Servers::Ofctl(const std::string& bridge, const std::string& command,
+                           const std::string& rest) const {
+  return Run("ovs-ofctl --timeout=20 -O OpenFlow15 " + command + " unix:" + dir_ + "/" + bridge + ".mgmt " +
+             rest);
+}
+
 std::string Servers::Dump() const {
   std::string all;
   for (const char* table :
        {"Bridge name datapath_type fail_mode protocols ports controller other_config external_ids",
         "Port name interfaces external_ids", "Interface name type options external_ids",
-        "Controller target connection_mode max_backoff inactivity_probe external_ids"}) {
+        "Controller target connection_mode max_backoff inactivity_probe external_ids",
+        "Datapath ct_zones external_ids", "CT_Zone timeout_policy external_ids",
+        "CT_Timeout_Policy timeouts external_ids", "Flow_Table flow_limit overflow_policy external_ids"}) {
     all += Run("ovsdb-client --timeout=20 -f list dump " + remote() + " Open_vSwitch " + table);
   }
   return all;

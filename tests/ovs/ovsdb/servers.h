@@ -29,6 +29,9 @@ class Servers {
   const std::string& dir() const { return dir_; }
   // Output of `ovs-vsctl --no-wait ARGUMENTS`; adds a failure when it exits with another code than 0.
   std::string Vsctl(const std::string& arguments) const;
+  // Output of `ovs-appctl ARGUMENTS` to the switch; waits until it can be asked.
+  std::string Appctl(const std::string& arguments) const;
+  std::string Ofctl(const std::string& bridge, const std::string& command, const std::string& rest) const;
   // The rows of the tables that hold configuration, without what the switch itself reports.
   std::string Dump() const;
 

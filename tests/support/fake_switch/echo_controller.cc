@@ -19,7 +19,7 @@ using namespace dyncast;  // NOLINT: a program of one file
 class Echo : public openflow::Listener {
  public:
   explicit Echo(openflow::SwitchServer** server) : server_(server) {}
-  void OnFound(DatapathId dpid, std::vector<FoundBinding>) override {
+  void OnFound(DatapathId dpid, openflow::FoundSwitch) override {
     pipeline::Compiled desired;
     desired.flows.push_back(
         {.table = 0,
@@ -30,6 +30,8 @@ class Echo : public openflow::Listener {
          .actions = "drop"});
     if (!(*server_)->SetDesired(dpid, desired)) std::abort();
   }
+  void OnLearned(DatapathId, std::span<const FoundBinding> bindings) override { learned += bindings.size(); }
+  void OnMonitorGap(DatapathId) override {}
   void OnSynced(DatapathId, const openflow::SyncReport&) override {}
   void OnLost(DatapathId, const std::string&) override {}
   void OnPunt(DatapathId dpid, const openflow::Punt& punt) override {
@@ -52,6 +54,7 @@ class Echo : public openflow::Listener {
   void OnChecked(DatapathId, uint64_t, const openflow::SyncReport&, std::vector<FoundBinding>) override {}
 
   uint64_t punts = 0;
+  uint64_t learned = 0;
 
  private:
   openflow::SwitchServer** server_;
@@ -97,8 +100,8 @@ int main(int argc, char** argv) {
     openflow::Block();
   }
   const double cpu = CpuSeconds() - before;
-  std::printf("{\"demands\": %llu, \"cpu_seconds\": %.3f, \"cpu_us_per_demand\": %.2f}\n",
-              static_cast<unsigned long long>(echo.punts), cpu,
+  std::printf("{\"demands\": %llu, \"learned\": %llu, \"cpu_seconds\": %.3f, \"cpu_us_per_demand\": %.2f}\n",
+              static_cast<unsigned long long>(echo.punts), static_cast<unsigned long long>(echo.learned), cpu,
               echo.punts == 0 ? 0 : cpu * 1e6 / static_cast<double>(echo.punts));
   return 0;
 }

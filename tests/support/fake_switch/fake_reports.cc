@@ -1,5 +1,4 @@
 // What the emulated switch tells: statistics, flow-removed, packet-ins.
-#include "ovs-integration/pipeline/layout.h"
 #include "tests/support/fake_switch/fake_switch.h"
 
 namespace dyncast::test {
@@ -50,7 +49,10 @@ void PutStatsEntry(uint8_t* p, const FakeFlow& f) {
 
 void FakeSwitch::HandleMultipart(ByteView message) {
   const uint16_t type = Get16(message.data() + 8);
+  if (on_multipart) on_multipart(type);
   if (type == 1) return SendFlowStats(message);
+  if (type == 7) return SendGroupDescs(MessageXid(message));
+  if (type == 16) return HandleMonitorRequest(message);
   if (type == 10 && options_.has_meters) return SendMeterConfigs(MessageXid(message));
   SendError(message, 1, 2);  // bad request: bad multipart type
 }
@@ -119,11 +121,20 @@ bool FakeSwitch::Expire(const std::string& key, uint8_t reason) {
 
 void FakeSwitch::SendPunt(uint8_t reason, uint16_t service, uint32_t in_port, uint32_t reg5,
                           ByteView packet) {
+  SendPunt({.userdata = {reason, static_cast<uint8_t>(service >> 8), static_cast<uint8_t>(service)},
+            .in_port = in_port,
+            .reg5 = reg5},
+           packet);
+}
+
+void FakeSwitch::SendPunt(const FakePunt& punt, ByteView packet) {
   const auto padded = [](size_t size) { return (size + 7) / 8 * 8; };
+  const bool ipv6 = punt.xxreg3 != std::array<uint32_t, 4>{};
   const size_t packet_prop = padded(4 + packet.size());
-  const size_t metadata = reg5 == 0 ? 8 : 28;
+  const size_t metadata = 8 + (punt.reg5 == 0 ? 0u : 20u) + (punt.reg6 == 0 ? 0u : 20u) + (ipv6 ? 24u : 0u);
   const size_t metadata_prop = padded(4 + metadata);
-  uint8_t* p = out_.Message(MsgType::kExperimenter, 0, 16 + packet_prop + metadata_prop + 8);
+  const size_t userdata_prop = padded(4 + punt.userdata.size());
+  uint8_t* p = out_.Message(MsgType::kExperimenter, 0, 16 + packet_prop + metadata_prop + userdata_prop);
   Put32(p + 8, openflow::kNiciraVendor);
   Put32(p + 12, 30);  // NXT_PACKET_IN2
   p += 16;
@@ -132,18 +143,34 @@ void FakeSwitch::SendPunt(uint8_t reason, uint16_t service, uint32_t in_port, ui
   p += packet_prop;
   Put16(p, 6);  // NXPINT_METADATA
   Put16(p + 2, static_cast<uint16_t>(4 + metadata));
-  Put32(p + 4, 0x80000004);  // in_port
-  Put32(p + 8, in_port);
-  if (reg5 != 0) {
-    Put32(p + 12, 0x80010510);  // xreg2, masked to its low half
-    Put32(p + 20, reg5);
-    Put32(p + 28, UINT32_MAX);
+  uint8_t* field = p + 4;
+  Put32(field, 0x80000004);  // in_port
+  Put32(field + 4, punt.in_port);
+  field += 8;
+  if (punt.reg5 != 0) {
+    Put32(field, 0x80010510);  // xreg2, masked to its low half
+    Put32(field + 8, punt.reg5);
+    Put32(field + 16, UINT32_MAX);
+    field += 20;
+  }
+  if (punt.reg6 != 0) {
+    Put32(field, 0x80010710);  // xreg3, masked to its high half
+    Put32(field + 4, punt.reg6);
+    Put32(field + 12, UINT32_MAX);
+    field += 20;
+  }
+  if (ipv6) {
+    for (uint32_t pair = 0; pair < 2; ++pair) {
+      Put32(field, 0x80010008 | (6 + pair) << 9);
+      Put32(field + 4, punt.xxreg3[2 * pair]);
+      Put32(field + 8, punt.xxreg3[2 * pair + 1]);
+      field += 12;
+    }
   }
   p += metadata_prop;
   Put16(p, 7);  // NXPINT_USERDATA
-  Put16(p + 2, 7);
-  p[4] = reason;
-  Put16(p + 5, service);
+  Put16(p + 2, static_cast<uint16_t>(4 + punt.userdata.size()));
+  if (!punt.userdata.empty()) std::memcpy(p + 4, punt.userdata.data(), punt.userdata.size());
 }
 
 }  // namespace dyncast::test

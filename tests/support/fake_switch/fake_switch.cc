@@ -12,7 +12,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "ovs-integration/pipeline/layout.h"
+#include "tests/support/fake_switch/fake_groups.h"
 
 namespace dyncast::test {
 
@@ -35,6 +35,9 @@ constexpr size_t kReadSize = 256u << 10;
 constexpr size_t kMatchOffset = 48;  // of a flow_mod
 constexpr uint32_t kTableFull = 5u << 16 | 1;
 constexpr uint32_t kBadMessageLength = 1u << 16 | 6;
+constexpr uint32_t kBadOutGroup = 2u << 16 | 9;
+
+bool IsBindingTable(uint8_t table) { return table >= 20 && table <= 22; }
 
 size_t PaddedMatch(ByteView match) { return (Get16(match.data() + 2) + 7u) / 8 * 8; }
 
@@ -93,6 +96,9 @@ void FakeSwitch::Greet() {
   in_used_ = 0;
   out_ = {};
   bundles_.clear();
+  monitored_.clear();  // they belong to the connection
+  paused_ = false;
+  learned_in_pause_.clear();
   gone_ = false;
   uint8_t* p = out_.Message(MsgType::kHello, 1, 16);
   p[0] = options_.version;
@@ -186,6 +192,16 @@ void FakeSwitch::Handle(ByteView message) {
       }
       return;
     }
+    case MsgType::kGroupMod: {
+      const uint32_t refused = CheckGroup(message);
+      if (refused != 0) {
+        SendError(message, static_cast<uint16_t>(refused >> 16), static_cast<uint16_t>(refused));
+      } else {
+        ApplyGroup(message);
+        TellRemoved();
+      }
+      return;
+    }
     case MsgType::kMeterMod: return HandleMeterMod(message);
     case MsgType::kError:
       if (!error_received_) error_received_ = {Get16(message.data() + 8), Get16(message.data() + 10)};
@@ -231,7 +247,8 @@ void FakeSwitch::SendError(ByteView about, uint16_t type, uint16_t code) {
 void FakeSwitch::HandleBundle(ByteView message) {
   const uint32_t id = Get32(message.data() + 8);
   if (MessageType(message) == MsgType::kBundleAdd) {
-    if (!options_.store_bindings && refuse_at_ == 0 && message[40] == 20 && message[41] == 0) {
+    if (!options_.store_bindings && refuse_at_ == 0 && message[17] == 14 && IsBindingTable(message[40]) &&
+        message[41] == 0) {
       ++flow_mods_seen_;  // the hot path of a load: nothing to check, nothing to keep
       if (on_binding) on_binding(message.subspan(16));
       return;
@@ -259,17 +276,21 @@ void FakeSwitch::Commit(uint32_t xid, uint32_t id) {
   const std::vector<std::vector<uint8_t>> messages = std::move(it->second);
   bundles_.erase(it);
   const std::map<std::string, FakeFlow> before = messages.empty() ? decltype(flows_)() : flows_;
+  const std::map<uint32_t, FakeGroup> groups_before = groups_;
   for (const auto& message : messages) {
-    const uint32_t refused = Check(message);
+    const bool group = MessageType(message) == MsgType::kGroupMod;
+    const uint32_t refused = group ? CheckGroup(message) : Check(message);
     if (refused != 0) {
       flows_ = before;
+      groups_ = groups_before;
       removed_.clear();
       SendError(message, static_cast<uint16_t>(refused >> 16), static_cast<uint16_t>(refused));
       return SendErrorXid(xid, 17, 13);  // OFPBFC_MSG_FAILED
     }
-    Apply(message);
+    group ? ApplyGroup(message) : Apply(message);
   }
   ++bundles_committed_;
+  TellOwnChange(xid);
   TellRemoved();
   if (Mute(MsgType::kBundleControl)) return;
   uint8_t* p = out_.Message(MsgType::kBundleControl, xid, 16);
@@ -289,6 +310,8 @@ uint32_t FakeSwitch::Check(ByteView message) {
     refuse_at_ = 0;
     return kTableFull;
   }
+  const auto group = GroupOf(message.subspan(kMatchOffset + PaddedMatch(message.subspan(kMatchOffset))));
+  if (group && !groups_.contains(*group)) return kBadOutGroup;
   const ByteView match = message.subspan(kMatchOffset);
   const std::string key =
       FakeFlowKey(message[24], Get16(message.data() + 30), match.first(PaddedMatch(match)));
@@ -319,7 +342,7 @@ void FakeSwitch::Apply(ByteView message) {
   };
   switch (message[25]) {
     case 0:
-      if (on_binding && flow.table == 20) on_binding(message);
+      if (on_binding && IsBindingTable(flow.table)) on_binding(message);
       flows_[key] = std::move(flow);
       break;
     case 3:  // delete: by table and cookie, which is what an empty match leaves
@@ -330,8 +353,11 @@ void FakeSwitch::Apply(ByteView message) {
       }
       break;
     case 4: {
-      const auto it = flows_.find(key);
-      if (it != flows_.end() && (it->second.cookie & mask) == (flow.cookie & mask)) remove(it);
+      const bool everywhere = flow.table == 0xff;
+      for (int table = everywhere ? 0 : flow.table; table <= (everywhere ? 254 : flow.table); ++table) {
+        const auto it = flows_.find(FakeFlowKey(static_cast<uint8_t>(table), flow.priority, match));
+        if (it != flows_.end() && (it->second.cookie & mask) == (flow.cookie & mask)) remove(it);
+      }
       break;
     }
     default: break;

@@ -1,14 +1,16 @@
-// An emulated OpenFlow 1.5 switch: a flow table, meters and bundles behind a socket, with faults to order. It
-// forwards nothing. Wire octets are written by hand, so that tests do not check libopenvswitch against
-// itself, and so that a load of punts costs little.
+// An emulated OpenFlow 1.5 switch: flows, groups, meters, bundles and flow monitors behind a socket, with
+// faults to order. It forwards nothing. Wire octets are written by hand, so that tests do not check
+// libopenvswitch against itself, and so that a load of punts costs little.
 //
 // Not blocking but for Connect; call Step when fd() is readable, or often. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +25,10 @@ struct FakeSwitchOptions {
   uint64_t dpid = 1;
   uint8_t version = 0x06;  // 0x04: speaks OpenFlow 1.3 only
   bool has_meters = true;
-  size_t flow_limit = SIZE_MAX;  // further flows are refused (OFPFMFC_TABLE_FULL)
-  bool store_bindings = true;    // false: flows of the binding table are only counted
+  bool has_monitors = true;
+  size_t group_limit = SIZE_MAX;  // further groups are refused (OFPGMFC_OUT_OF_GROUPS)
+  size_t flow_limit = SIZE_MAX;   // further flows are refused (OFPFMFC_TABLE_FULL)
+  bool store_bindings = true;     // false: flows of the binding table are only counted
 };
 
 struct FakeFlow {
@@ -34,10 +38,25 @@ struct FakeFlow {
   uint16_t idle_timeout_s = 0;
   uint16_t hard_timeout_s = 0;
   uint16_t flags = 0;
-  std::vector<uint8_t> match;  // ofp_match with its filling
-  std::vector<uint8_t> instructions;
+  std::vector<uint8_t> match{};  // ofp_match with its filling
+  std::vector<uint8_t> instructions{};
   uint64_t packets = 0;
   uint64_t bytes = 0;
+};
+
+struct FakeGroup {
+  uint8_t type = 1;
+  std::vector<uint8_t> buckets;
+  std::vector<uint8_t> properties;
+};
+
+// What a packet-in says; registers that are 0 are left out.
+struct FakePunt {
+  std::vector<uint8_t> userdata;
+  uint32_t in_port = 0;
+  uint32_t reg5 = 0;
+  uint32_t reg6 = 0;
+  std::array<uint32_t, 4> xxreg3{};
 };
 
 class FakeSwitch {
@@ -70,17 +89,29 @@ class FakeSwitch {
 
   // NXT_PACKET_IN2 with userdata {reason, service}, in_port and, unless 0, reg5.
   void SendPunt(uint8_t reason, uint16_t service, uint32_t in_port, uint32_t reg5, openflow::ByteView packet);
+  void SendPunt(const FakePunt& punt, openflow::ByteView packet);
   void SendFlowRemoved(const FakeFlow& flow, uint8_t reason);
+  // As if a `learn` had made or changed it: the flow monitors see it, unless they pause.
+  void Learn(const FakeFlow& flow);
+  // As a switch whose monitor's queue is full; what is learned meanwhile is told by ResumeMonitor.
+  void PauseMonitor();
+  void ResumeMonitor();
   // Removes it as a timeout would, with flow-removed if the flow asks for it. False: there is none.
   bool Expire(const std::string& key, uint8_t reason);
 
   // Called for each packet-out (whole message) and each flow added to the binding table (whole flow_mod).
   std::function<void(openflow::ByteView)> on_packet_out;
   std::function<void(openflow::ByteView)> on_binding;
+  // Called in front of the answer to each multipart request, with its type.
+  std::function<void(uint16_t)> on_multipart;
 
   // By table, priority and match.
   std::map<std::string, FakeFlow>& flows() { return flows_; }
   std::vector<FakeFlow> FlowsOf(uint8_t table) const;
+  std::map<uint32_t, FakeGroup>& groups() { return groups_; }
+  // Tables that are monitored.
+  const std::set<uint8_t>& monitored() const { return monitored_; }
+  uint64_t group_mods_seen() const { return group_mods_seen_; }
   // Id -> meter_mod's body behind the id.
   const std::map<uint32_t, std::vector<uint8_t>>& meters() const { return meters_; }
   uint64_t received(openflow::MsgType type) const { return received_[static_cast<uint8_t>(type)]; }
@@ -101,6 +132,13 @@ class FakeSwitch {
   void SendErrorXid(uint32_t xid, uint16_t type, uint16_t code);
   void SendFlowStats(openflow::ByteView request);
   void SendMeterConfigs(uint32_t xid);
+  void SendGroupDescs(uint32_t xid);
+  void HandleMonitorRequest(openflow::ByteView message);
+  uint8_t* StartUpdate(size_t size, uint16_t event);
+  void TellLearned(const FakeFlow& flow, uint16_t event);
+  uint32_t CheckGroup(openflow::ByteView group_mod);
+  void ApplyGroup(openflow::ByteView group_mod);
+  void TellOwnChange(uint32_t xid);
   // Non-zero: type << 16 | code of the refusal.
   uint32_t Check(openflow::ByteView flow_mod);
   void Apply(openflow::ByteView flow_mod);
@@ -115,6 +153,11 @@ class FakeSwitch {
   size_t in_used_ = 0;
   std::map<std::string, FakeFlow> flows_;
   std::map<uint32_t, std::vector<uint8_t>> meters_;
+  std::map<uint32_t, FakeGroup> groups_;
+  std::set<uint8_t> monitored_;
+  bool paused_ = false;
+  std::vector<FakeFlow> learned_in_pause_;
+  uint64_t group_mods_seen_ = 0;
   std::map<uint32_t, std::vector<std::vector<uint8_t>>> bundles_;
   std::vector<FakeFlow> removed_;  // by the change at work; told when it stands
   uint64_t received_[256] = {};
@@ -130,5 +173,9 @@ class FakeSwitch {
 
 // Key of a flow_mod or flow in FakeSwitch::flows().
 std::string FakeFlowKey(uint8_t table, uint16_t priority, openflow::ByteView match);
+
+// The match of a binding that a switch learned (docs/pipeline.md): registers 1, 4, 7 and 8..11, exact.
+std::vector<uint8_t> LearnedMatch(uint32_t reg1, uint32_t reg4, uint32_t reg7,
+                                  const std::array<uint32_t, 4>& client);
 
 }  // namespace dyncast::test

@@ -12,8 +12,7 @@ using openflow::Put32;
 
 namespace {
 
-constexpr uint32_t kIpv4Src = 0x80001604;    // OXM_OF_IPV4_SRC
-constexpr uint32_t kClientReg = 0x80010910;  // xreg4 with mask: reg8 holds a coarse key's client
+constexpr uint32_t kClientRegs = 0x80010808;  // xreg4: reg8 holds an IPv4 client
 constexpr size_t kIpOffset = 14;
 constexpr size_t kPacketSize = 60;
 constexpr uint32_t kSequenceMask = 0xffffff;
@@ -111,10 +110,7 @@ void PuntLoad::OnPacketOut(ByteView message) {
 }
 
 void PuntLoad::OnBinding(ByteView flow_mod) {
-  const auto is_client = [&](size_t at) {
-    const uint32_t header = Get32(flow_mod.data() + at);
-    return header == kIpv4Src || header == kClientReg;
-  };
+  const auto is_client = [&](size_t at) { return Get32(flow_mod.data() + at) == kClientRegs; };
   if (client_offset_ == 0 || client_offset_ + 8 > flow_mod.size() || !is_client(client_offset_)) {
     client_offset_ = 0;
     const size_t end = std::min<size_t>(flow_mod.size(), 48u + Get16(flow_mod.data() + 50));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ovs-integration/openflow/flow_diff.h"
+#include "ovs-integration/openflow/oxm.h"
 #include "ovs-integration/openflow/session.h"
 #include "tests/support/fake_switch/fake_switch.h"
 
@@ -24,10 +25,17 @@ struct HeldPunt {
 // Writes down what a session reports.
 class Recorder : public openflow::Listener {
  public:
-  void OnFound(DatapathId, std::vector<FoundBinding> bindings) override {
-    found.push_back(std::move(bindings));
+  void OnFound(DatapathId, openflow::FoundSwitch what) override {
+    found.push_back(std::move(what.bindings));
+    dispatch.push_back(std::move(what.dispatch));
+    empty.push_back(what.empty);
     if (on_found) on_found();
   }
+  void OnLearned(DatapathId, std::span<const FoundBinding> bindings) override {
+    ++learned_batches;
+    learned.insert(learned.end(), bindings.begin(), bindings.end());
+  }
+  void OnMonitorGap(DatapathId) override { ++gaps; }
   void OnSynced(DatapathId, const openflow::SyncReport& report) override { synced.push_back(report); }
   void OnLost(DatapathId, const std::string& reason) override { lost.push_back(reason); }
   void OnPunt(DatapathId, const openflow::Punt& punt) override {
@@ -57,6 +65,11 @@ class Recorder : public openflow::Listener {
   std::function<void()> on_found;
   std::function<void(const openflow::Punt&)> on_punt;
   std::vector<std::vector<FoundBinding>> found;
+  std::vector<std::vector<FoundDispatch>> dispatch;
+  std::vector<bool> empty;
+  std::vector<FoundBinding> learned;
+  size_t learned_batches = 0;
+  size_t gaps = 0;
   std::vector<openflow::SyncReport> synced;
   std::vector<std::string> lost;
   std::vector<HeldPunt> punts;
@@ -89,14 +102,16 @@ class Joined : public openflow::Session::Host {
   }
   // Carries messages to and fro until both are quiet. Time stands still.
   void Pump() {
-    bool moved = true;
-    while (moved) {
-      moved = Carry(&session->out(), [&](openflow::ByteView m) { fake.Receive(m); });
-      if (fake.gone()) session->Close("the switch went away");
-      moved |= Carry(&fake.output(), [&](openflow::ByteView m) { session->OnMessage(m, now); });
-      session->Run(now);
-      moved |= !session->out().empty() && !session->closed();
+    while (PumpOnce()) {
     }
+  }
+  // What each has for the other now. False: nothing moved.
+  bool PumpOnce() {
+    bool moved = Carry(&session->out(), [&](openflow::ByteView m) { fake.Receive(m); });
+    if (fake.gone()) session->Close("the switch went away");
+    moved |= Carry(&fake.output(), [&](openflow::ByteView m) { session->OnMessage(m, now); });
+    session->Run(now);
+    return moved || (!session->out().empty() && !session->closed());
   }
   void Advance(Micros by) {
     now.mono += by;
@@ -184,6 +199,53 @@ inline BindingFlow MakeBinding(uint32_t client, uint16_t instance = 7, uint16_t 
                   .at = SwitchId{1},
                   .proto = IpProto::kTcp},
           .instance = InstanceId{instance}};
+}
+
+// What a `learn` of the pipeline makes of a key.
+inline FakeFlow LearnedFlow(const BindingKey& key, uint16_t instance,
+                            BindingPlace place = BindingPlace::kTimed) {
+  const pipeline::KeyRegisters r = pipeline::RegistersOf(key);
+  const bool timed = place == BindingPlace::kTimed;
+  return {.table = openflow::TableOf(place),
+          .priority = pipeline::kBindingPriority,
+          .cookie = pipeline::EncodeCookie({.kind = pipeline::FlowKind::kBinding,
+                                            .service = key.service,
+                                            .instance = InstanceId{instance},
+                                            .at = key.at}),
+          .idle_timeout_s = static_cast<uint16_t>(timed ? 60 : 0),
+          .flags = static_cast<uint16_t>(timed ? 1 : 0),
+          .match = LearnedMatch(r.reg1, r.reg4, r.reg7, r.xxreg2)};
+}
+
+// A plan of service 5 with dispatch learn: its lookup, a select flow per family, and a group per family with
+// slots dealt out to `instances` in turn.
+inline pipeline::Compiled LearnPlan(uint16_t instances = 3, bool closed = false, uint8_t generation = 0) {
+  pipeline::Compiled plan = SmallPlan(instances);
+  const auto cookie = [](pipeline::FlowKind kind, unsigned instance) {
+    return pipeline::EncodeCookie({.kind = kind,
+                                   .service = ServiceId{5},
+                                   .instance = InstanceId{static_cast<uint16_t>(instance)},
+                                   .at = SwitchId{1}});
+  };
+  plan.flows.push_back({.table = 15,
+                        .priority = 100,
+                        .cookie = cookie(pipeline::FlowKind::kDispatch, generation | (closed ? 2u : 0u)),
+                        .match = "reg1=0x5",
+                        .actions = "resubmit(,20),resubmit(,30)"});
+  for (const bool v6 : {false, true}) {
+    const uint32_t id = pipeline::GroupId(ServiceId{5}, v6);
+    plan.flows.push_back({.table = 30,
+                          .priority = 100,
+                          .cookie = cookie(pipeline::FlowKind::kStatic, 0),
+                          .match = std::string(v6 ? "reg4=0x100/0x100" : "reg4=0/0x100") + ",reg0=0,reg1=0x5",
+                          .actions = "group:" + std::to_string(id)});
+    pipeline::Group group{.id = id, .slots = {}};
+    for (size_t i = 0; i < kSlots; ++i) {
+      group.slots.emplace_back(static_cast<uint16_t>(1 + i % instances));
+    }
+    plan.groups.push_back(std::move(group));
+  }
+  return plan;
 }
 
 }  // namespace dyncast::test

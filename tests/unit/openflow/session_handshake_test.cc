@@ -156,11 +156,68 @@ TEST(Punts, AreReadAndStrangersCounted) {
   EXPECT_EQ(j.recorder.punts[0].punt.in_port, PortNo{3});
   EXPECT_EQ(j.recorder.punts[0].packet, packet);
   EXPECT_EQ(j.recorder.punts[1].punt.reason, pipeline::PuntReason::kEgressGone);
-  EXPECT_EQ(j.recorder.punts[1].punt.in_port, PortNo{0xfffffffe});
-  EXPECT_EQ(j.recorder.punts[2].punt.reg5, 0x0a000002u);
+  EXPECT_EQ(j.recorder.punts[1].punt.in_port, PortNo{0xfffe});
+  EXPECT_EQ(j.recorder.punts[2].punt.neighbor, IpAddress()) << "the packet is no IP packet";
   EXPECT_EQ(j.counters.punts_received, 5u);
   EXPECT_EQ(j.counters.malformed_received, 2u);
   EXPECT_EQ(j.state(), State::kSynced);
+}
+
+TEST(Punts, KnowTheirVlanAndTheNextHopOfTheirFamily) {
+  Joined j;
+  j.Start(SmallPlan());
+  std::vector<uint8_t> v4(61, 0);
+  v4[12] = 0x08;
+  v4[13] = 0x00;
+  std::vector<uint8_t> v6(61, 0);
+  v6[12] = 0x86;
+  v6[13] = 0xdd;
+  std::vector<uint8_t> tagged(61, 0);
+  tagged[12] = 0x81;
+  tagged[16] = 0x86;
+  tagged[17] = 0xdd;
+  const FakePunt both{.userdata = {5},
+                      .in_port = 7,
+                      .reg5 = 0x0a000002,
+                      .reg6 = 3u | 100u << 16,
+                      .xxreg3 = {0x20010db8, 0, 0, 9}};
+  j.fake.SendPunt(both, v4);
+  j.fake.SendPunt(both, v6);
+  j.fake.SendPunt(both, tagged);
+  FakePunt none = both;
+  none.reg5 = 0;
+  none.xxreg3 = {};
+  none.userdata = {7};
+  j.fake.SendPunt(none, v4);
+  none.userdata = {6, 0, 5};
+  j.fake.SendPunt(none, v6);
+  j.Pump();
+  ASSERT_EQ(j.recorder.punts.size(), 5u);
+  const auto punt = [&](size_t i) { return j.recorder.punts[i].punt; };
+  EXPECT_EQ(punt(0).in_port, TaggedPort(PortNo{7}, 100));
+  EXPECT_EQ(punt(0).neighbor, IpAddress::V4(0x0a000002));
+  EXPECT_EQ(punt(0).reason, pipeline::PuntReason::kIcmpErrorToClient);
+  EXPECT_EQ(punt(1).neighbor, *IpAddress::Parse("2001:db8::9"));
+  EXPECT_EQ(punt(2).neighbor, *IpAddress::Parse("2001:db8::9"));
+  EXPECT_TRUE(punt(3).neighbor.is_none());
+  EXPECT_EQ(punt(3).reason, pipeline::PuntReason::kTtlExceeded);
+  EXPECT_EQ(punt(4).reason, pipeline::PuntReason::kIcmpErrorToSid);
+  EXPECT_EQ(punt(4).service, ServiceId{5});
+  EXPECT_TRUE(punt(4).neighbor.is_none());
+}
+
+TEST(PacketOuts, NameThePhysicalPort) {
+  Joined j;
+  j.Start(SmallPlan());
+  std::vector<uint32_t> in_ports;
+  j.fake.on_packet_out = [&](openflow::ByteView m) { in_ports.push_back(openflow::Get32(m.data() + 24)); };
+  const std::vector<uint8_t> packet(60, 1);
+  j.session->ForwardDemand(TaggedPort(PortNo{7}, 100), ServiceId{5}, InstanceId{2}, packet);
+  j.session->ForwardDemand(PortNo{0xfffe}, ServiceId{5}, InstanceId{2}, packet);
+  j.session->SendPacket(TaggedPort(PortNo{7}, 100), packet);
+  j.session->SendToNeighbor(*IpAddress::Parse("2001:db8::9"), packet);
+  j.Pump();
+  EXPECT_EQ(in_ports, (std::vector<uint32_t>{7, 0xfffffffe, 0xfffffffd, 0xfffffffd}));
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ json EmptySet() { return json::array({"set", json::array()}); }
 json EmptyMap() { return json::array({"map", json::array()}); }
 
 json Blank(const std::string& table) {
-  if (table == "Open_vSwitch") return {{"ovs_version", EmptySet()}, {"bridges", EmptySet()}};
+  if (table == "Open_vSwitch")
+    return {{"ovs_version", EmptySet()}, {"bridges", EmptySet()}, {"datapaths", EmptyMap()}};
   if (table == "Bridge") {
     return {{"name", ""},
             {"datapath_type", ""},
@@ -22,6 +23,7 @@ json Blank(const std::string& table) {
             {"ports", EmptySet()},
             {"controller", EmptySet()},
             {"protocols", EmptySet()},
+            {"flow_tables", EmptyMap()},
             {"other_config", EmptyMap()},
             {"external_ids", EmptyMap()}};
   }
@@ -36,6 +38,12 @@ json Blank(const std::string& table) {
             {"inactivity_probe", EmptySet()},
             {"external_ids", EmptyMap()}};
   }
+  if (table == "Datapath") return {{"ct_zones", EmptyMap()}, {"external_ids", EmptyMap()}};
+  if (table == "CT_Zone") return {{"timeout_policy", EmptySet()}, {"external_ids", EmptyMap()}};
+  if (table == "CT_Timeout_Policy") return {{"timeouts", EmptyMap()}, {"external_ids", EmptyMap()}};
+  if (table == "Flow_Table") {
+    return {{"flow_limit", EmptySet()}, {"overflow_policy", EmptySet()}, {"external_ids", EmptyMap()}};
+  }
   throw std::runtime_error("no table " + table);
 }
 
@@ -46,11 +54,13 @@ bool IsWrapped(const json& value) {
 // The elements of a set value in either form, with named UUIDs resolved.
 json Elements(const json& value, const std::map<std::string, std::string>& names) {
   json elements = IsWrapped(value) ? value[1] : json::array({value});
-  for (json& element : elements) {
-    if (element.is_array() && element.size() == 2 && element[0] == "named-uuid") {
-      element = json::array({"uuid", names.at(element[1].get<std::string>())});
+  const auto resolve = [&](json& atom) {
+    if (atom.is_array() && atom.size() == 2 && atom[0] == "named-uuid") {
+      atom = json::array({"uuid", names.at(atom[1].get<std::string>())});
     }
-  }
+  };
+  const bool map = IsWrapped(value) && value[0] == "map";
+  for (json& element : elements) resolve(map ? element[1] : element);
   return elements;
 }
 
@@ -83,7 +93,10 @@ json MapJson(const StringMap& map) {
 }
 
 FakeOvsdb::FakeOvsdb() {
-  for (const char* table : {"Open_vSwitch", "Bridge", "Port", "Interface", "Controller"}) rows[table];
+  for (const char* table : {"Open_vSwitch", "Bridge", "Port", "Interface", "Controller", "Datapath",
+                            "CT_Zone", "CT_Timeout_Policy", "Flow_Table"}) {
+    rows[table];
+  }
   root = NewUuid();
   rows["Open_vSwitch"][root] = Blank("Open_vSwitch");
 }
@@ -122,6 +135,34 @@ std::string FakeOvsdb::AddBridge(const std::string& name, const StringMap& exter
   return uuid;
 }
 
+std::string FakeOvsdb::AddDatapath(const std::string& type) {
+  const std::string uuid = NewUuid();
+  rows["Datapath"][uuid] = Blank("Datapath");
+  AddTo("Open_vSwitch", root, "datapaths", json::array({type, json::array({"uuid", uuid})}));
+  return uuid;
+}
+
+std::string FakeOvsdb::AddZone(const std::string& datapath, int zone, const StringMap& external_ids) {
+  const std::string policy = NewUuid();
+  rows["CT_Timeout_Policy"][policy] = Blank("CT_Timeout_Policy");
+  rows["CT_Timeout_Policy"][policy]["timeouts"] = json::parse(R"(["map", [["udp_first", 7]]])");
+  const std::string uuid = NewUuid();
+  rows["CT_Zone"][uuid] = Blank("CT_Zone");
+  rows["CT_Zone"][uuid]["external_ids"] = MapJson(external_ids);
+  AddTo("CT_Zone", uuid, "timeout_policy", json::array({"uuid", policy}));
+  AddTo("Datapath", datapath, "ct_zones", json::array({zone, json::array({"uuid", uuid})}));
+  return uuid;
+}
+
+std::string FakeOvsdb::AddFlowTable(const std::string& bridge, int table, const StringMap& external_ids) {
+  const std::string uuid = NewUuid();
+  rows["Flow_Table"][uuid] = Blank("Flow_Table");
+  rows["Flow_Table"][uuid]["external_ids"] = MapJson(external_ids);
+  rows["Flow_Table"][uuid]["flow_limit"] = json::array({"set", json::array({9})});
+  AddTo("Bridge", bridge, "flow_tables", json::array({table, json::array({"uuid", uuid})}));
+  return uuid;
+}
+
 void FakeOvsdb::AddTo(const std::string& table, const std::string& uuid, const std::string& column,
                       const json& value) {
   rows.at(table).at(uuid).at(column)[1].push_back(value);
@@ -133,8 +174,7 @@ std::string FakeOvsdb::Execute(const json& operation, std::map<std::string, std:
   const auto put = [&](json* row, const json& columns) {
     for (const auto& [column, value] : columns.items()) {
       json& cell = row->at(column);
-      const bool set = IsWrapped(cell) && cell[0] == "set";
-      cell = set ? json::array({"set", Elements(value, *names)}) : value;
+      cell = IsWrapped(cell) ? json::array({cell[0], Elements(value, *names)}) : value;
     }
   };
   if (op == "insert") {
@@ -186,14 +226,18 @@ std::string FakeOvsdb::Check() const {
 }
 
 void FakeOvsdb::CollectGarbage() {
-  static const std::vector<std::vector<const char*>> kReferences = {{"Open_vSwitch", "bridges", "Bridge"},
-                                                                    {"Bridge", "ports", "Port"},
-                                                                    {"Bridge", "controller", "Controller"},
-                                                                    {"Port", "interfaces", "Interface"}};
+  static const std::vector<std::vector<const char*>> kReferences = {
+      {"Open_vSwitch", "bridges", "Bridge"},   {"Bridge", "ports", "Port"},
+      {"Bridge", "controller", "Controller"},  {"Port", "interfaces", "Interface"},
+      {"Bridge", "flow_tables", "Flow_Table"}, {"Open_vSwitch", "datapaths", "Datapath"},
+      {"Datapath", "ct_zones", "CT_Zone"},     {"CT_Zone", "timeout_policy", "CT_Timeout_Policy"}};
   for (const auto& reference : kReferences) {
     std::set<std::string> used;
     for (const auto& [uuid, row] : rows.at(reference[0])) {
-      for (const json& element : row.at(reference[1])[1]) used.insert(element[1].get<std::string>());
+      const json& cell = row.at(reference[1]);
+      for (const json& element : cell[1]) {
+        used.insert((cell[0] == "map" ? element[1] : element)[1].get<std::string>());
+      }
     }
     std::erase_if(rows.at(reference[2]), [&](const auto& entry) { return !used.contains(entry.first); });
   }

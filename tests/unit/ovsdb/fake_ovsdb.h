@@ -23,6 +23,10 @@ class FakeOvsdb {
   std::string AddInterface(const std::string& name, int64_t ofport);
   std::string AddPort(const std::string& name, const std::string& interface, const StringMap& external_ids);
   std::string AddBridge(const std::string& name, const StringMap& external_ids);
+  std::string AddDatapath(const std::string& type);
+  // With a policy of one timeout.
+  std::string AddZone(const std::string& datapath, int zone, const StringMap& external_ids);
+  std::string AddFlowTable(const std::string& bridge, int table, const StringMap& external_ids);
   // ADDs `value` (["uuid", X] for a reference) to a set column.
   void AddTo(const std::string& table, const std::string& uuid, const std::string& column,
              const nlohmann::json& value);

@@ -68,6 +68,24 @@ void AddSomePorts(FakeOvsdb* ovsdb, Random* random) {
   }
 }
 
+// Zones and flow tables of ours, of others, or of none of both bridges.
+void AddSomeLimits(FakeOvsdb* ovsdb, Random* random) {
+  const StringMap marks[] = {{},
+                             {{"dyncast-fabric", "f1"}, {"dyncast-bridge", "br0"}},
+                             {{"dyncast-fabric", "f2"}, {"dyncast-bridge", "br0"}}};
+  if (random->Below(2) == 0) {
+    const std::string datapath = ovsdb->AddDatapath(random->Pick({"system", "netdev"}));
+    for (const int zone : {3, 5, 7}) {
+      if (random->Below(2) == 0) ovsdb->AddZone(datapath, zone, marks[random->Below(3)]);
+    }
+  }
+  for (const auto& [uuid, row] : ovsdb->rows["Bridge"]) {
+    for (const int table : {20, 21, 22, 30}) {
+      if (random->Below(3) == 0) ovsdb->AddFlowTable(uuid, table, marks[random->Below(3)]);
+    }
+  }
+}
+
 TEST(PlanProperty, CarriedOutLeavesNothingToDo) {
   const char* given = std::getenv("DYNCAST_SEED");
   const uint64_t seed = given == nullptr ? std::random_device{}() : std::strtoull(given, nullptr, 10);
@@ -92,6 +110,11 @@ TEST(PlanProperty, CarriedOutLeavesNothingToDo) {
     for (const char* name : {"br0", "p1", "p2", "p3"}) {
       if (random.Below(2) == 0) wish.ports.push_back(name);
     }
+    AddSomeLimits(&ovsdb, &random);
+    wish.binding_flow_limit = random.Below(2) == 0 ? 0 : 1000;
+    for (const uint16_t zone : {uint16_t{3}, uint16_t{5}}) {
+      if (random.Below(2) == 0) wish.zones.push_back({.zone = zone});
+    }
     const FakeOvsdb::Rows before = ovsdb.rows;
     const PlanResult plan = Plan(ovsdb.Cache(), wish);
     if (!plan.refusal.empty()) {
@@ -108,7 +131,7 @@ TEST(PlanProperty, CarriedOutLeavesNothingToDo) {
         ASSERT_EQ(ovsdb.rows["Bridge"].at(uuid), row);
       }
     }
-    for (const char* table : {"Port", "Controller"}) {
+    for (const char* table : {"Port", "Controller", "CT_Zone", "Flow_Table"}) {
       for (const auto& [uuid, row] : before.at(table)) {
         const bool ours = row["external_ids"].dump().find("\"f1\"") != std::string::npos;
         const bool claimed = std::string(table) == "Controller" && row["target"] == wish.controller_target;

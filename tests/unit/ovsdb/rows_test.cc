@@ -18,6 +18,7 @@ json BridgeUpdate() {
     "protocols": ["set", ["OpenFlow13", "OpenFlow15"]],
     "ports": ["uuid", "aaaaaaaa-2222-3333-4444-555555555555"],
     "controller": ["set", []],
+    "flow_tables": ["map", [[20, ["uuid", "bbbbbbbb-2222-3333-4444-555555555555"]]]],
     "other_config": ["map", [["datapath-id", "0000000000000001"]]],
     "external_ids": ["map", []]}}}})");
 }
@@ -47,6 +48,29 @@ TEST(Rows, ReadsInterfaceNumbers) {
   EXPECT_FALSE(db.interfaces.at(kPort).ofport.has_value());
 }
 
+TEST(Rows, ReadsZonesAndFlowTables) {
+  Database db;
+  const json update = json::parse(R"({
+    "Open_vSwitch": {"cccccccc-2222-3333-4444-555555555555": {"new": {"ovs_version": "3.1.0",
+      "datapaths": ["map", [["netdev", ["uuid", "11111111-2222-3333-4444-555555555555"]]]]}}},
+    "Datapath": {"11111111-2222-3333-4444-555555555555": {"new": {"external_ids": ["map", []],
+      "ct_zones": ["map", [[5, ["uuid", "aaaaaaaa-2222-3333-4444-555555555555"]]]]}}},
+    "CT_Zone": {"aaaaaaaa-2222-3333-4444-555555555555": {"new": {"external_ids": ["map", []],
+      "timeout_policy": ["uuid", "bbbbbbbb-2222-3333-4444-555555555555"]}}},
+    "CT_Timeout_Policy": {"bbbbbbbb-2222-3333-4444-555555555555": {"new": {
+      "timeouts": ["map", [["udp_first", 60]]]}}},
+    "Flow_Table": {"dddddddd-2222-3333-4444-555555555555": {"new": {"flow_limit": 7,
+      "overflow_policy": ["set", []], "external_ids": ["map", []]}}}})");
+  const Status applied = Apply(update, &db);
+  ASSERT_TRUE(applied.ok()) << applied.error().message;
+  EXPECT_EQ(db.datapaths_by_type.at("netdev"), kBridge);
+  EXPECT_EQ(db.datapaths.at(kBridge).ct_zones, (UuidByNumber{{5, kPort}}));
+  const Uuid policy = db.ct_zones.at(kPort).timeout_policy;
+  EXPECT_EQ(db.ct_timeout_policies.at(policy).timeouts, (IntegerMap{{"udp_first", 60}}));
+  EXPECT_EQ(db.flow_tables.begin()->second.flow_limit, 7);
+  EXPECT_EQ(db.flow_tables.begin()->second.overflow_policy, "");
+}
+
 TEST(Rows, RemovesARow) {
   Database db;
   ASSERT_TRUE(Apply(BridgeUpdate(), &db).ok());
@@ -73,6 +97,9 @@ TEST(Rows, BadUpdateNamesItsPlaceAndChangesNothing) {
       {"other_config", json::array({"map", {{"a", "b", "c"}}})},
       {"other_config", json::array({"map", json::array({json::array({"a", 1})})})},
       {"external_ids", "dyncast"},
+      {"flow_tables", json::array({"map", json::array({json::array({"20", json::array({"uuid", kPort})})})})},
+      {"flow_tables", json::array({"map", json::array({json::array({20, "x"})})})},
+      {"flow_tables", json::array({"set", json::array()})},
   };
   for (const Case& bad : cases) {
     Database db;
@@ -110,7 +137,7 @@ TEST(Rows, RefusesWhatWasNotAskedFor) {
 TEST(Rows, AsksForTheColumnsThatItReads) {
   const json requests = MonitorRequests();
   EXPECT_EQ(requests.at("Interface"), json::parse(R"([{"columns": ["name", "ofport", "error"]}])"));
-  EXPECT_EQ(requests.size(), 5u);
+  EXPECT_EQ(requests.size(), 9u);
 }
 
 }  // namespace
