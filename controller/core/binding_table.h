@@ -26,7 +26,9 @@ struct BindingRow {
     kFlowless = 2,     // the switch refused the flow; the controller forwards and ages it
     kSeen = 4,         // scratch: met in the dump at hand
     kWatched = 8,      // an entry of the core's list of flowless rows is about it
+    kGeneration = 16,  // its flow is in a generation table; the epoch it was learned in stands above
   };
+  static constexpr uint8_t kEpochShift = 5;  // two bits
   BindingKey key;
   InstanceId instance;  // 0: the slot is empty
   Decis last_seen{0};   // last packet known of
@@ -38,6 +40,13 @@ struct BindingRow {
   bool Is(Flag flag) const { return (flags & flag) != 0; }
   void Set(Flag flag) { flags = static_cast<uint8_t>(flags | flag); }
   void Clear(Flag flag) { flags = static_cast<uint8_t>(flags & ~flag); }
+  // Meaningful with kGeneration: 0..3, see SwitchDispatch::epoch.
+  uint8_t epoch() const { return flags >> kEpochShift & 3; }
+  void PlaceInEpoch(uint8_t epoch) {
+    flags = static_cast<uint8_t>((flags & ~(3 << kEpochShift)) | kGeneration | (epoch & 3) << kEpochShift);
+  }
+  void PlaceTimed() { flags = static_cast<uint8_t>(flags & ~(3 << kEpochShift | kGeneration)); }
+  BindingPlace place() const { return Is(kGeneration) ? GenerationPlace(epoch() & 1) : BindingPlace::kTimed; }
 };
 static_assert(sizeof(BindingRow) == 48);
 
@@ -73,6 +82,15 @@ class BindingTable {
     }
   }
 
+  // Rows are kept in this many parts; a sweep goes through them one by one.
+  static constexpr size_t kShards = 256;
+  template <typename F>
+  void ForEachIn(size_t shard, F&& f) const {
+    for (const BindingRow& row : shards_[shard].slots) {
+      if (row.instance.valid()) f(row);
+    }
+  }
+
   size_t size() const { return size_; }
   size_t bytes() const;
   uint32_t CountOf(InstanceId instance) const { return At(per_instance_, instance.value()); }
@@ -95,7 +113,7 @@ class BindingTable {
   void Count(const BindingRow& row, int32_t change);
 
   const uint64_t seed_;
-  std::array<Shard, 256> shards_;
+  std::array<Shard, kShards> shards_;
   size_t size_ = 0;
   std::vector<uint32_t> per_instance_;
   std::vector<uint32_t> per_switch_;

@@ -7,18 +7,6 @@
 namespace dyncast::core {
 namespace {
 
-NoInstanceReason WhyNone(const std::vector<Candidate>& candidates) {
-  if (candidates.empty()) return NoInstanceReason::kNoneKnown;
-  bool draining = false;
-  bool family = false;
-  for (const Candidate& c : candidates) {
-    draining = draining || c.exclusion == Exclusion::kDraining;
-    family = family || c.exclusion == Exclusion::kFamily;
-  }
-  if (draining) return NoInstanceReason::kAllDraining;
-  return family ? NoInstanceReason::kOtherFamily : NoInstanceReason::kAllDown;
-}
-
 // Compared as they are recorded; what differs less is a tie.
 bool Less(double a, double b) { return static_cast<float>(a) < static_cast<float>(b); }
 
@@ -32,6 +20,31 @@ std::string_view NoInstanceReasonName(NoInstanceReason reason) {
     case NoInstanceReason::kOtherFamily: return "no instance of the demand's address family is up";
   }
   return "?";
+}
+
+NoInstanceReason WhyNoInstance(const std::vector<Candidate>& candidates) {
+  if (candidates.empty()) return NoInstanceReason::kNoneKnown;
+  bool draining = false;
+  bool family = false;
+  for (const Candidate& c : candidates) {
+    draining = draining || c.exclusion == Exclusion::kDraining;
+    family = family || c.exclusion == Exclusion::kFamily;
+  }
+  if (draining) return NoInstanceReason::kAllDraining;
+  return family ? NoInstanceReason::kOtherFamily : NoInstanceReason::kAllDown;
+}
+
+size_t AdmitEligible(std::vector<Candidate>* candidates) {
+  size_t eligible = 0;
+  for (const Candidate& c : *candidates) eligible += c.eligible() ? 1 : 0;
+  if (eligible == 0) {
+    for (Candidate& c : *candidates) {
+      if (c.exclusion != Exclusion::kFull) continue;
+      c.exclusion = Exclusion::kNone;
+      ++eligible;
+    }
+  }
+  return eligible;
 }
 
 bool Chooser::Before(const std::vector<Candidate>& candidates, size_t a, size_t b) const {
@@ -51,16 +64,8 @@ Choice Chooser::Choose(const Policy& policy, std::vector<Candidate>* candidates)
   values_.resize(n);
   costs_.resize(n);
   capacities_.resize(n);
-  size_t eligible = 0;
-  for (const Candidate& c : *candidates) eligible += c.eligible() ? 1 : 0;
-  if (eligible == 0) {
-    for (Candidate& c : *candidates) {
-      if (c.exclusion != Exclusion::kFull) continue;
-      c.exclusion = Exclusion::kNone;
-      ++eligible;
-    }
-  }
-  if (eligible == 0) return NoInstance{.reason = WhyNone(*candidates)};
+  const size_t eligible = AdmitEligible(candidates);
+  if (eligible == 0) return NoInstance{.reason = WhyNoInstance(*candidates)};
 
   policy.Rate(*candidates, values_, capacities_);
   const bool shares = policy.value_kind() == ValueKind::kShare;

@@ -20,7 +20,13 @@ std::string_view NoInstanceReasonName(NoInstanceReason reason);
 struct NoInstance {
   NoInstanceReason reason = NoInstanceReason::kNoneKnown;
 };
+// Precondition: no candidate is eligible.
+NoInstanceReason WhyNoInstance(const std::vector<Candidate>& candidates);
 using Choice = std::variant<Chosen, NoInstance>;
+
+// How many candidates are eligible. If all that could take a demand are full, full ones count as eligible
+// (changes their `exclusion`).
+size_t AdmitEligible(std::vector<Candidate>* candidates);
 
 // Keeps its scratch room between calls, so that choosing does not allocate.
 class Chooser {
@@ -28,8 +34,7 @@ class Chooser {
   // `seed` orders candidates that are equal in every way and were never chosen.
   explicit Chooser(uint64_t seed) : seed_(seed) {}
 
-  // Decides, without remembering it. If all that could take the demand are full, full ones count as
-  // eligible (changes their `exclusion`). O(candidates).
+  // Decides, without remembering it, after AdmitEligible. O(candidates).
   Choice Choose(const Policy& policy, std::vector<Candidate>* candidates);
   // Cost of each candidate in the last Choose, lower is better; of eligible ones only. For shares it is
   // -(credit + share), which orders candidates as their turns do.

@@ -7,6 +7,12 @@
 #include "controller/core/core_impl.h"
 
 namespace dyncast::core {
+namespace {
+
+// More flows without timeouts are not counted: that costs the switch 3 us each.
+constexpr size_t kCountedGenerations = 20'000;
+
+}  // namespace
 
 Core::Core(std::shared_ptr<const config::FabricConfig> config, const PersistedState& persisted, Now now,
            uint64_t seed, uint64_t context_base)
@@ -57,7 +63,8 @@ std::vector<BindingFlow> Core::BindingsOf(SwitchId at) const {
   std::vector<BindingFlow> flows;
   flows.reserve(impl_->table_.CountAt(at));
   impl_->table_.ForEach([&](const BindingRow& row) {
-    if (row.key.at == at && !row.Is(BindingRow::kFlowless)) flows.push_back(impl_->FlowOf(row));
+    if (row.key.at == at && !row.Is(BindingRow::kFlowless) && !impl_->Doomed(row))
+      flows.push_back(impl_->FlowOf(row));
   });
   return flows;
 }
@@ -144,6 +151,8 @@ BindingFlow Core::Impl::FlowOf(const BindingRow& row) const {
   const Affinity& affinity = service->spec.affinity;
   flow.idle_timeout =
       row.idle_timeout_s != 0 ? std::chrono::seconds{row.idle_timeout_s} : affinity.idle_timeout;
+  flow.place = row.place();
+  if (flow.place != BindingPlace::kTimed) return flow;
   // A coarser key covers connections that still run when one of them ends.
   const bool fin = affinity.kind == AffinityKind::k5Tuple && row.key.proto == IpProto::kTcp;
   flow.fin_timeout = fin ? affinity.fin_timeout : std::chrono::seconds{0};
@@ -165,6 +174,7 @@ void Core::Impl::Finish(Now now, Effects* effects) {
                      [&](const Registry::Change& later) { return later.instance == changes[i].instance; });
     if (last) Emit(registry_.Find(changes[i].instance)->record, effects);
   }
+  if (!changes.empty() || shares_dirty_) UpdateAllShares(now, effects);
   if (plans_dirty_) {
     plans_dirty_ = false;
     for (const auto& sw : switches_) {
@@ -193,15 +203,25 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
     registry_.AgentSilent(agent, now);
   }
   registry_.Tick(now);
+  UpdateDueShares(now, effects);
+  for (const auto& sw : switches_) {
+    if (sw && sw->configured) CheckLimits(sw.get(), now, effects);
+  }
+  // Before the plan that makes the emptied table the current one.
+  FlipDue(now, effects);
   // The plan first: whom to ask depends on it.
   Finish(now, effects);
   neighbors_.Tick(
       now.mono, [this](SwitchId at) { return FindSwitch(at)->plan.get(); }, effects);
   AgeFlowless(now, effects);
+  Sweep(now, effects);
+  RemoveLeftovers(now, effects);
   for (const auto& sw : switches_) {
     if (!sw || !sw->configured || !sw->synced || now.mono < sw->next_count) continue;
     sw->next_count = now.mono + config_->controller.stats_interval;
-    effects->emplace_back(CountBindings{.at = sw->id});
+    const size_t generation_rows = GenerationRows(*sw);
+    effects->emplace_back(CountBindings{
+        .at = sw->id, .generations = generation_rows > 0 && generation_rows <= kCountedGenerations});
   }
   if (now.mono >= next_sweep_) SweepStale(now, effects);
   UpdateDeadline(now.mono);

@@ -44,7 +44,9 @@ void Core::Impl::Configure(std::shared_ptr<const config::FabricConfig> config, N
     ++counters_["service-without-id"];
     Tell("service-refused", name, "all 65535 service ids are taken", now, effects);
   }
+  ConfigureDispatch(now);
   for (const ServiceId service : changes.unbind) UnbindService(service, effects, now);
+  for (const ServiceId service : changes.moved) MoveStore(service, now, effects);
   for (const auto& sw : switches_) {
     if (sw && named.count(sw->id) == 0) DropSwitch(sw.get(), EndReason::kFlowLost, effects, now);
   }
@@ -66,23 +68,24 @@ void Core::Impl::DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now 
   sw->connected = false;
   sw->synced = false;
   sw->found_before = false;
+  sw->dispatch.clear();
   sw->plan.reset();
   sw->numbers.reset();
 }
 
 void Core::Impl::UnbindService(ServiceId service, Effects* effects, Now now) {
   std::vector<BindingKey> ended;
-  std::set<std::pair<SwitchId, InstanceId>> flows;
   table_.ForEach([&](const BindingRow& row) {
-    if (row.key.service != service) return;
-    ended.push_back(row.key);
-    flows.emplace(row.key.at, row.instance);
+    if (row.key.service == service) ended.push_back(row.key);
   });
-  for (const auto& [at, instance] : flows) {
-    const Switch* sw = FindSwitch(at);
+  for (const auto& sw : switches_) {
     // One that is away is told when it is back: what it then holds is not known to us any more.
-    if (sw == nullptr || !sw->connected) continue;
-    effects->emplace_back(RemoveBindingsOf{.at = at, .service = service, .instance = instance});
+    if (!sw || !sw->configured || !sw->connected) continue;
+    // All of them, not only the known ones: a switch may have learned some just now.
+    for (const BindingPlace place :
+         {BindingPlace::kTimed, BindingPlace::kGeneration0, BindingPlace::kGeneration1}) {
+      effects->emplace_back(RemoveBindingsAt{.at = sw->id, .service = service, .place = place});
+    }
   }
   for (const BindingKey& key : ended) {
     End(key, EndReason::kServiceRemoved, std::nullopt, std::nullopt, now, effects);
@@ -130,7 +133,8 @@ void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {
 
 SwitchPlan Core::Impl::Anew(const Switch& sw) const {
   static const PortNumbers kNone;
-  return MakePlan(*config_, sw.config, sw.id, sw.numbers ? *sw.numbers : kNone, services_, registry_);
+  return MakePlan(*config_, sw.config, sw.id, sw.numbers ? *sw.numbers : kNone, services_, registry_,
+                  sw.dispatch);
 }
 
 // Sets the plan whether or not it changed: the switch has just connected.

@@ -39,6 +39,10 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
   ++sw->demands;
   const BindingKey key = MakeBindingKey(service->spec.affinity, event.at, event.service, event.demand);
   BindingRow* row = table_.Find(key);
+  if (row != nullptr && Doomed(*row)) {
+    End(key, EndReason::kIdle, row->packets, std::nullopt, now, effects);
+    row = nullptr;
+  }
   if (row != nullptr && Usable(*row)) {
     FollowBinding(event, row, now, effects);
     return;
@@ -46,6 +50,9 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
   // The end of a connection that nobody here knows is no demand: a binding for it would serve nothing.
   if (row == nullptr && event.phase == TcpPhase::kReset) {
     ++counters_["resets-without-binding"];
+    return;
+  }
+  if (service->spec.dispatch == Dispatch::kLearn && LeaveToSwitch(event, service, row, key, now, effects)) {
     return;
   }
   if (row == nullptr && table_.CountOf(event.service, event.at) >= service->spec.affinity.limit) {
@@ -65,7 +72,7 @@ uint16_t Core::Impl::IdleTimeout(const Service& service, const DemandArrived& ev
   };
   const uint16_t whole_s = seconds(affinity.idle_timeout);
   if (affinity.kind != AffinityKind::k5Tuple || affinity.fin_timeout.count() == 0 ||
-      event.demand.proto != IpProto::kTcp) {
+      StoreOf(affinity) == BindingStoreKind::kGenerations || event.demand.proto != IpProto::kTcp) {
     return current_s == 0 ? whole_s : current_s;
   }
   switch (event.phase) {
@@ -110,6 +117,7 @@ bool Core::Impl::DropsForNoEgress(const DemandArrived& event, Now now) {
 void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
   row->Clear(BindingRow::kUnconfirmed);
   row->Clear(BindingRow::kFlowless);  // until it is refused again
+  PlaceNow(row);
   row->installed = Since(now);
   if (row->idle_timeout_s == 0) {
     row->idle_timeout_s =
@@ -261,24 +269,28 @@ void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects*
                                .service = service->id,
                                .policy = service->spec.selection.policy,
                                .at = now.wall,
+                               .switch_id = {},
                                .candidates = {}};
   record.candidates.reserve(candidates_.size());
   for (size_t i = 0; i < candidates_.size(); ++i) {
-    const Candidate& c = candidates_[i];
-    const Instance* instance = registry_.Find(c.instance);
-    CandidateContext& out = record.candidates.emplace_back();
-    out.instance = c.instance;
-    out.state = instance->record.state;
-    out.load = c.load;
-    if (c.eligible() && chooser_.capacities()[i] > 0) out.capacity = chooser_.capacities()[i];
-    out.request_rate_per_s = c.request_rate;
-    out.excluded = std::string(ExclusionName(c.exclusion));
-    if (!instance->metrics.reported()) continue;
-    out.metrics_age =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());
-    out.metrics = instance->metrics.samples();
+    record.candidates.push_back(ContextOf(candidates_[i], chooser_.capacities()[i], now));
   }
   Emit(std::move(record), effects);
+}
+
+CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, Now now) const {
+  const Instance* instance = registry_.Find(c.instance);
+  CandidateContext out;
+  out.instance = c.instance;
+  out.state = instance->record.state;
+  out.load = c.load;
+  if (c.eligible() && capacity > 0) out.capacity = capacity;
+  out.request_rate_per_s = c.request_rate;
+  out.excluded = std::string(ExclusionName(c.exclusion));
+  if (!instance->metrics.reported()) return out;
+  out.metrics_age = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());
+  out.metrics = instance->metrics.samples();
+  return out;
 }
 
 }  // namespace dyncast::core

@@ -1,5 +1,5 @@
-// The inside of Core: the state of the step function, and one method for each event. core.cc dispatches,
-// core_config.cc, core_agents.cc, core_switches.cc, core_demand.cc and core_view.cc hold the methods.
+// The inside of Core: the state of the step function, and one method for each event. core.cc dispatches, the
+// other core_*.cc and generations.cc hold the methods.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,13 @@
 #include "controller/core/binding_table.h"
 #include "controller/core/chooser.h"
 #include "controller/core/core.h"
+#include "controller/core/dispatch.h"
 #include "controller/core/id_allocator.h"
 #include "controller/core/neighbors.h"
 #include "controller/core/planner.h"
 #include "controller/core/registry.h"
 #include "controller/core/services.h"
+#include "controller/core/slots.h"
 
 namespace dyncast::core {
 
@@ -34,11 +36,16 @@ struct Switch {
   bool found_before = false;               // at least once in our life
   std::shared_ptr<const SwitchPlan> plan;  // null until it was set once; kept equal to PlanAnew after
   std::optional<MonoTime> plan_sent;       // the last SetPlan
+  std::optional<MonoTime> synced_at;       // the last SwitchSynced on this connection
+  DispatchMap dispatch;                    // of configured services
   MonoTime next_count{};
   std::optional<MonoTime> last_counted;  // on this connection
   uint64_t demands = 0;
   uint64_t plan_changes = 0;
   uint64_t refused_flows = 0;
+  uint64_t learned = 0;
+  uint64_t monitor_gaps = 0;
+  std::optional<MonoTime> gap_told;
   std::string last_error;
 
   bool ready() const { return configured && connected && numbers.has_value(); }
@@ -58,9 +65,13 @@ struct Core::Impl {
   void On(const DemandArrived& event, Now now, Effects* effects);
   void On(const BindingFlowEnded& event, Now now, Effects* effects);
   void On(const BindingFlowRefused& event, Now now, Effects* effects);
+  void On(const BindingsLearned& event, Now now, Effects* effects);
+  void On(const MonitorGap& event, Now now, Effects* effects);
   void On(const BindingsCounted& event, Now now, Effects* effects);
   void On(const NeighborWanted& event, Now now, Effects* effects);
   void On(const NeighborFound& event, Now now, Effects* effects);
+  void On(const IcmpErrorArrived& event, Now now, Effects* effects);
+  void On(const TtlExceeded& event, Now now, Effects* effects);
   void On(const DrainRequested& event, Now now, Effects* effects);
   void On(const Tick& event, Now now, Effects* effects);
   // What a step leaves to do: records of instances that changed, plans that changed.
@@ -94,14 +105,73 @@ struct Core::Impl {
   void Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects);
   BindingFlow FlowOf(const BindingRow& row) const;
 
+  CandidateContext ContextOf(const Candidate& candidate, double capacity, Now now) const;
+
+  // Dispatch learn: shares. core_shares.cc.
+  // Brings the slots of the service on all switches in line with its instances and, where that is due, their
+  // weights.
+  void UpdateShares(Service* service, Now now, Effects* effects);
+  void UpdateAllShares(Now now, Effects* effects);
+  void UpdateDueShares(Now now, Effects* effects);
+  // Gathers the family's candidates into candidates_; those that a select group has no room for are excluded.
+  size_t GatherForSlots(const Service& service, bool v4, MonoTime now,
+                        std::vector<Candidate>* candidates) const;
+  std::vector<SlotWant> Wants(Service* service, bool v4, Now now, Effects* effects);
+  // True if the slots changed.
+  static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants, MonoTime now,
+                         SwitchDispatch* dispatch);
+  void EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now, Effects* effects);
+  // Forgets what the configuration no longer names, makes what it names anew.
+  void ConfigureDispatch(Now now);
+
+  // Dispatch learn: what switches do by themselves. core_learn.cc.
+  // True if the demand is not the controller's to serve: it was dropped or refused.
+  bool LeaveToSwitch(const DemandArrived& event, Service* service, const BindingRow* row,
+                     const BindingKey& key, Now now, Effects* effects);
+  void Learn(const FoundBinding& found, Switch* sw, Now now, Effects* effects);
+  void CheckLimits(Switch* sw, Now now, Effects* effects);
+  // True if a binding of `found`'s key and instance may stand in switch `at` at all.
+  bool Meaningful(const FoundBinding& found, SwitchId at) const;
+  void AdoptDispatch(const SwitchFound& event, Switch* sw, bool first, Now now);
+
+  void IcmpErrorToClient(const IcmpErrorArrived& event, Effects* effects);
+  void IcmpErrorToSid(const IcmpErrorArrived& event, Effects* effects);
+
+  // Stores. generations.cc.
+  SwitchDispatch* FindDispatch(SwitchId at, ServiceId service);
+  const SwitchDispatch* FindDispatch(SwitchId at, ServiceId service) const;
+  // The row's flow was deleted at a flip; the sweep ends it soon.
+  bool Doomed(const BindingRow& row) const;
+  // Where a new flow of the row's service belongs.
+  void PlaceNow(BindingRow* row) const;
+  // As found; false if the service's store has no such place: then as PlaceNow.
+  bool PlaceAsFound(const FoundBinding& found, BindingRow* row) const;
+  // How late the switch looks at the binding's table: 0 the timed or current one, 1 the older one, 2 never.
+  int RankOf(const FoundBinding& found, SwitchId at) const;
+  void FlipDue(Now now, Effects* effects);
+  void Sweep(Now now, Effects* effects);
+  // The service's flows go to another store's tables; what is left in the old ones is deleted later.
+  void MoveStore(ServiceId service, Now now, Effects* effects);
+  void LeaveBehind(SwitchId at, ServiceId service, BindingPlace place, MonoTime now);
+  void RemoveLeftovers(Now now, Effects* effects);
+  size_t GenerationRows(const Switch& sw) const;
+  // How long a row may live after `last_seen`.
+  std::chrono::seconds Lifetime(const BindingRow& row) const;
+
   // Found bindings.
   void TakeFound(const FoundBinding& found, SwitchId at, Now now, Effects* effects);
-  void HandleMissing(Switch* sw, Now now, Effects* effects);
+  void HandleMissing(Switch* sw, bool empty, Now now, Effects* effects);
   BindingRow* Adopt(const FoundBinding& found, const Service& service, Now now, Effects* effects);
   void TouchIfChanged(const FoundBinding& found, BindingRow* row, Now now, Effects* effects);
   void AgeFlowless(Now now, Effects* effects);
   void SweepStale(Now now, Effects* effects);
   void RemoveBindingsOfInstance(InstanceId instance, Effects* effects, Now now);
+
+  // Explain. core_view.cc.
+  void ExplainChoice(const Service& service, bool v4, Now now, Explanation* explanation) const;
+  void ExplainShares(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
+                     Explanation* explanation) const;
+  ExplainedCandidate ExplainCandidate(const Candidate& candidate, Now now) const;
 
   // Helpers.
   Switch* FindSwitch(SwitchId at);
@@ -137,6 +207,19 @@ struct Core::Impl {
   std::set<BindingKey> flowless_keys_;  // of flowless_: a key stands there once, its rows may come and go
   Effects pending_;                     // of the constructor, given out with the first step
   bool plans_dirty_ = false;
+  bool shares_dirty_ = false;  // of some service
+  // The sweep for rows that a flip doomed: shards done since the start, how far it must get, when it may go
+  // on.
+  uint64_t swept_ = 0;
+  uint64_t sweep_until_ = 0;
+  MonoTime sweep_from_{};
+  struct Leftover {
+    MonoTime due{};
+    SwitchId at;
+    ServiceId service;
+    BindingPlace place = BindingPlace::kTimed;
+  };
+  std::vector<Leftover> leftovers_;
   MonoTime next_sweep_{};
   MonoTime deadline_{};
   std::map<std::string, MonoTime, std::less<>> refusal_told_;  // by agent: last event about it
@@ -146,6 +229,7 @@ struct Core::Impl {
   uint64_t followed_ = 0;
   uint64_t selected_ = 0;
   uint64_t reselected_ = 0;
+  uint64_t learned_ = 0;
 };
 
 }  // namespace dyncast::core

@@ -24,10 +24,21 @@ void Core::Impl::On(const SwitchFound& event, Now now, Effects* effects) {
   const bool was_connected = std::exchange(sw->connected, true);
   sw->synced = false;
   sw->last_counted.reset();
+  const bool first = !std::exchange(sw->found_before, true);
+  AdoptDispatch(event, sw, first, now);
+  services_.ForEach([&](Service& service) {
+    if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
+    UpdateShares(&service, now, effects);
+  });
   if (sw->numbers) EmitPlan(sw, now, effects);
-  for (const FoundBinding& found : event.bindings) TakeFound(found, sw->id, now, effects);
-  HandleMissing(sw, now, effects);
-  sw->found_before = true;
+  // A key may stand in several tables: that which the switch looks at first counts.
+  for (const int rank : {0, 1, 2}) {
+    for (const FoundBinding& found : event.bindings) {
+      if (RankOf(found, sw->id) == rank) TakeFound(found, sw->id, now, effects);
+    }
+  }
+  HandleMissing(sw, event.empty, now, effects);
+  CheckLimits(sw, now, effects);
   if (!was_connected) {
     Tell("switch-found", sw->config.name, std::to_string(event.bindings.size()) + " bindings", now, effects);
   }
@@ -35,12 +46,8 @@ void Core::Impl::On(const SwitchFound& event, Now now, Effects* effects) {
 
 void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effects* effects) {
   const Service* service = services_.Find(found.key.service);
-  const Instance* instance = registry_.Find(found.instance);
-  const bool meaningful = found.key.at == at && service != nullptr && service->configured &&
-                          instance != nullptr && instance->record.service == found.key.service &&
-                          KeyFits(service->spec.affinity, found.key);
   BindingRow* row = table_.Find(found.key);
-  if (!meaningful) {
+  if (!Meaningful(found, at)) {
     ++counters_["found-foreign-bindings"];
     if (row != nullptr && found.key.at == at) {
       const bool removed = service == nullptr || !service->configured;
@@ -50,8 +57,11 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
     effects->emplace_back(RemoveBinding{.at = at, .key = found.key});
     return;
   }
+  if (row != nullptr && row->Is(BindingRow::kSeen)) {
+    if (RankOf(found, at) == 2) LeaveBehind(at, found.key.service, found.place, now.mono);
+    return;
+  }
   if (row != nullptr && row->instance != found.instance) {
-    if (row->Is(BindingRow::kSeen)) return;  // the same key twice in one dump: the first one stands
     // The switch is right: packets went there.
     End(found.key, EndReason::kReplaced, std::nullopt, std::nullopt, now, effects);
     row = nullptr;
@@ -68,11 +78,17 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
         static_cast<uint16_t>(std::clamp<int64_t>(found.idle_timeout.count(), 1, UINT16_MAX));
   }
   TouchIfChanged(found, row, now, effects);
+  if (!PlaceAsFound(found, row)) {
+    // The configuration gave the service another store while the switch was away.
+    Install(*service, row, now.mono, effects);
+    LeaveBehind(at, found.key.service, found.place, now.mono);
+  }
 }
 
 BindingRow* Core::Impl::Adopt(const FoundBinding& found, const Service& service, Now now, Effects* effects) {
   BindingRow* row = table_.Insert({.key = found.key, .instance = found.instance});
-  const auto idle = found.idle_timeout.count() > 0 ? found.idle_timeout : service.spec.affinity.idle_timeout;
+  const bool timed = found.place == BindingPlace::kTimed && found.idle_timeout.count() > 0;
+  const auto idle = timed ? found.idle_timeout : service.spec.affinity.idle_timeout;
   row->idle_timeout_s = static_cast<uint16_t>(std::clamp<int64_t>(idle.count(), 1, UINT16_MAX));
   Emit(BindingStarted{.key = found.key,
                       .sid = service.SidFor(found.key.client),
@@ -98,8 +114,8 @@ void Core::Impl::TouchIfChanged(const FoundBinding& found, BindingRow* row, Now 
        effects);
 }
 
-// Rows that the switch's dump did not have.
-void Core::Impl::HandleMissing(Switch* sw, Now now, Effects* effects) {
+// Rows that the switch's dump did not have. A switch that is empty started anew and ended none of them.
+void Core::Impl::HandleMissing(Switch* sw, bool empty, Now now, Effects* effects) {
   std::vector<std::pair<BindingKey, EndReason>> ended;
   const Decis at = Since(now.mono);
   table_.ForEach([&](BindingRow& row) {
@@ -109,18 +125,24 @@ void Core::Impl::HandleMissing(Switch* sw, Now now, Effects* effects) {
       return;
     }
     if (row.Is(BindingRow::kFlowless)) return;  // never had a flow
-    if (row.Is(BindingRow::kUnconfirmed)) {
-      // What the switch let expire while we were away must not come back.
-      ended.emplace_back(row.key, EndReason::kAwayEnded);
+    if (Doomed(row)) {
+      ended.emplace_back(row.key, EndReason::kIdle);
       return;
     }
-    const bool alive = at.count() - row.last_seen.count() < uint32_t{row.idle_timeout_s} * 10;
+    const bool unconfirmed = row.Is(BindingRow::kUnconfirmed);
     const Service* service = services_.Find(row.key.service);
-    if (alive && Usable(row) && service != nullptr && service->configured) {
+    const bool bindable = service != nullptr && service->configured &&
+                          HasRows(StoreOf(service->spec.affinity)) &&
+                          KeyFits(service->spec.affinity, row.key);
+    // When an unconfirmed row's last packet came is not known: not before our start, for all that matters.
+    const bool alive = at.count() - row.last_seen.count() < static_cast<uint64_t>(Lifetime(row).count()) * 10;
+    // What the switch let expire while we were away must not come back.
+    const bool back = bindable && alive && Usable(row) && (empty || !unconfirmed);
+    if (back) {
       ++counters_["bindings-reinstalled"];
       Install(*service, &row, now.mono, effects);
     } else {
-      ended.emplace_back(row.key, EndReason::kFlowLost);
+      ended.emplace_back(row.key, unconfirmed ? EndReason::kAwayEnded : EndReason::kFlowLost);
     }
   });
   for (const auto& [key, reason] : ended) End(key, reason, std::nullopt, std::nullopt, now, effects);
@@ -128,7 +150,9 @@ void Core::Impl::HandleMissing(Switch* sw, Now now, Effects* effects) {
 
 void Core::Impl::On(const SwitchSynced& event, Now now, Effects*) {
   Switch* sw = FindSwitch(event.at);
-  if (sw == nullptr || !sw->configured || !sw->connected || sw->synced) return;
+  if (sw == nullptr || !sw->configured || !sw->connected) return;
+  sw->synced_at = now.mono;
+  if (sw->synced) return;
   sw->synced = true;
   // Counting is spread over the interval, so that switches do not all answer at once.
   sw->next_count = now.mono + config_->controller.stats_interval * ((sw->id.value() % 8) + 1) / 8;
@@ -151,6 +175,10 @@ void Core::Impl::On(const BindingFlowEnded& event, Now now, Effects* effects) {
   BindingRow* row = table_.Find(event.binding.key);
   if (row == nullptr || row->key.at != event.at || row->instance != event.binding.instance) {
     ++counters_["ended-flows-unknown"];  // an old flow, replaced since
+    return;
+  }
+  if (event.binding.place != row->place()) {
+    ++counters_["ended-flows-moved"];  // it stands in another table since
     return;
   }
   // A packet may come between a flow's end and the news of it: the flow was sent again, and stands.
@@ -218,6 +246,7 @@ void Core::Impl::On(const BindingsCounted& event, Now now, Effects* effects) {
   for (const FoundBinding& counted : event.bindings) {
     BindingRow* row = table_.Find(counted.key);
     if (row == nullptr || row->key.at != event.at || row->instance != counted.instance) continue;
+    if (counted.place != row->place()) continue;
     TouchIfChanged(counted, row, now, effects);
   }
 }
@@ -232,6 +261,7 @@ void Core::Impl::SweepStale(Now now, Effects* effects) {
   table_.ForEach([&](const BindingRow& row) {
     const Switch* sw = FindSwitch(row.key.at);
     if (sw == nullptr || !sw->synced || !sw->last_counted || row.Is(BindingRow::kFlowless)) return;
+    if (row.Is(BindingRow::kGeneration)) return;  // flips end them
     const uint64_t until = uint64_t{row.last_seen.count()} + uint64_t{row.idle_timeout_s} * 10;
     if (until + margin.count() < Since(*sw->last_counted).count()) stale.push_back(row.key);
   });

@@ -19,6 +19,20 @@ std::vector<MetricView> MetricsOf(const Instance& instance, MonoTime now) {
   return views;
 }
 
+std::vector<ShareView> SharesOf(const SwitchDispatch& dispatch, const Registry& registry) {
+  std::map<InstanceId, ShareView> shares;
+  for (const InstanceId instance : dispatch.slots_v4) ++shares[instance].slots_v4;
+  for (const InstanceId instance : dispatch.slots_v6) ++shares[instance].slots_v6;
+  std::vector<ShareView> views;
+  for (auto& [id, share] : shares) {
+    const Instance* instance = registry.Find(id);
+    share.instance = id;
+    share.instance_name = instance != nullptr ? instance->record.name : "";
+    views.push_back(std::move(share));
+  }
+  return views;
+}
+
 std::string StateOf(const Switch& sw) {
   if (!sw.connected) return "away";
   if (!sw.numbers) return "waiting-ports";
@@ -35,10 +49,27 @@ FabricView Core::View(Now now) const {
     if (!service.configured) return;
     ServiceView out{.id = service.id,
                     .spec = service.spec,
+                    .switches = {},
                     .bindings = impl.table_.CountOf(service.id),
                     .demands = service.demands,
                     .demands_refused = service.demands_refused,
                     .demands_unbound = service.demands_unbound};
+    out.store = StoreOf(service.spec.affinity);
+    out.bindings_known = HasRows(out.store);
+    for (const auto& sw : impl.switches_) {
+      if (!sw || !sw->configured) continue;
+      const SwitchDispatch* dispatch = impl.FindDispatch(sw->id, service.id);
+      if (dispatch == nullptr) continue;
+      out.closed = out.closed || dispatch->closed;
+      out.switches.push_back({.at = sw->id,
+                              .switch_name = sw->config.name,
+                              .bindings = impl.table_.CountOf(service.id, sw->id),
+                              .closed = dispatch->closed,
+                              .closings = dispatch->closings,
+                              .generation = dispatch->generation(),
+                              .flips = dispatch->flips,
+                              .shares = SharesOf(*dispatch, impl.registry_)});
+    }
     out.instances_known = static_cast<uint32_t>(service.members.size());
     for (const Instance* instance : service.members) out.instances_up += instance->up() ? 1 : 0;
     view.services.push_back(std::move(out));
@@ -82,6 +113,8 @@ FabricView Core::View(Now now) const {
                              .demands = sw->demands,
                              .plan_changes = sw->plan_changes,
                              .refused_flows = sw->refused_flows,
+                             .learned = sw->learned,
+                             .monitor_gaps = sw->monitor_gaps,
                              .last_error = sw->last_error});
   }
   for (const auto& [name, value] : impl.counters_) view.counters[name] = value;
@@ -89,6 +122,7 @@ FabricView Core::View(Now now) const {
   view.counters["demands-followed"] = impl.followed_;
   view.counters["demands-selected"] = impl.selected_;
   view.counters["demands-reselected"] = impl.reselected_;
+  view.counters["demands-learned"] = impl.learned_;
   view.counters["neighbor-questions"] = impl.neighbors_.asked();
   view.counters["held-dropped"] = impl.neighbors_.held_dropped();
   uint64_t refused = 0;
@@ -128,13 +162,15 @@ Explanation Core::Explain(const Demand& demand, ServiceId service_id, std::optio
   out.service = service->spec.name;
   out.policy = std::string(PolicyKindName(policy.kind()));
   out.formula = std::string(policy.formula());
+  out.dispatch = service->spec.dispatch;
+  out.store = StoreOf(service->spec.affinity);
   out.key = MakeBindingKey(service->spec.affinity, at.value_or(SwitchId{}), service_id, demand);
 
   // What the demand leaves open (a port or protocol of 0) matches anything.
   impl.table_.ForEach([&](const BindingRow& row) {
     const BindingKey& key = row.key;
     if (key.service != service_id || key.client != out.key.client) return;
-    if (at && key.at != *at) return;
+    if ((at && key.at != *at) || impl.Doomed(row)) return;
     if (out.key.src_port != 0 && key.src_port != out.key.src_port) return;
     if (out.key.dst_port != 0 && key.dst_port != out.key.dst_port) return;
     if (out.key.proto != IpProto::kAny && key.proto != out.key.proto) return;
@@ -150,24 +186,25 @@ Explanation Core::Explain(const Demand& demand, ServiceId service_id, std::optio
   std::sort(out.bound.begin(), out.bound.end(),
             [](const ExplainedBinding& a, const ExplainedBinding& b) { return a.key < b.key; });
 
+  if (out.dispatch == Dispatch::kLearn) {
+    impl.ExplainShares(*service, demand.client.is_v4(), at, now, &out);
+  } else {
+    impl.ExplainChoice(*service, demand.client.is_v4(), now, &out);
+  }
+  return out;
+}
+
+void Core::Impl::ExplainChoice(const Service& service, bool v4, Now now, Explanation* explanation) const {
+  Explanation& out = *explanation;
   std::vector<Candidate> candidates;
-  impl.Gather(*service, demand.client.is_v4(), now.mono, &candidates);
-  const Choice choice = impl.chooser_.Choose(policy, &candidates);
+  Gather(service, v4, now.mono, &candidates);
+  const Choice choice = chooser_.Choose(PolicyOf(service.spec.selection.policy), &candidates);
   const auto* chosen = std::get_if<Chosen>(&choice);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    const Candidate& c = candidates[i];
-    const Instance* instance = impl.registry_.Find(c.instance);
-    ExplainedCandidate row;
-    row.instance = c.instance;
-    row.name = instance->record.name;
-    row.state = instance->record.state;
-    row.excluded = std::string(ExclusionName(c.exclusion));
-    row.load = c.load;
-    row.bindings = instance->in_plan() ? c.bindings : 0;
-    row.metrics = MetricsOf(*instance, now.mono);
-    if (chosen != nullptr && c.eligible()) {
-      row.cost = impl.chooser_.costs()[i];
-      if (impl.chooser_.capacities()[i] > 0) row.capacity = impl.chooser_.capacities()[i];
+    ExplainedCandidate row = ExplainCandidate(candidates[i], now);
+    if (chosen != nullptr && candidates[i].eligible()) {
+      row.cost = chooser_.costs()[i];
+      if (chooser_.capacities()[i] > 0) row.capacity = chooser_.capacities()[i];
     }
     out.candidates.push_back(std::move(row));
   }
@@ -183,7 +220,50 @@ Explanation Core::Explain(const Demand& demand, ServiceId service_id, std::optio
                      if (!a.cost || *a.cost == *b.cost) return false;
                      return *a.cost < *b.cost;
                    });
-  return out;
+}
+
+void Core::Impl::ExplainShares(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
+                               Explanation* explanation) const {
+  Explanation& out = *explanation;
+  const SwitchDispatch* dispatch = at ? FindDispatch(*at, service.id) : nullptr;
+  if (dispatch != nullptr) {
+    out.slots = dispatch->slots(v4);
+    out.closed = dispatch->closed;
+  }
+  std::vector<Candidate> candidates;
+  GatherForSlots(service, v4, now.mono, &candidates);
+  std::vector<double> weights(candidates.size(), 0);
+  std::vector<double> capacities(candidates.size(), 0);
+  bool any = false;
+  for (const Candidate& c : candidates) any = any || c.eligible();
+  if (any) PolicyOf(service.spec.selection.policy).Weigh(candidates, weights, capacities);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    ExplainedCandidate row = ExplainCandidate(candidates[i], now);
+    if (candidates[i].eligible() && capacities[i] > 0) row.capacity = capacities[i];
+    if (!out.slots.empty()) {
+      const auto held = std::count(out.slots.begin(), out.slots.end(), row.instance);
+      row.share = static_cast<double>(held) / static_cast<double>(out.slots.size());
+    }
+    out.candidates.push_back(std::move(row));
+  }
+  if (!any) out.no_instance_reason = std::string(NoInstanceReasonName(WhyNoInstance(candidates)));
+  std::stable_sort(out.candidates.begin(), out.candidates.end(),
+                   [](const ExplainedCandidate& a, const ExplainedCandidate& b) {
+                     return a.share.value_or(0) > b.share.value_or(0);
+                   });
+}
+
+ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, Now now) const {
+  const Instance* instance = registry_.Find(c.instance);
+  ExplainedCandidate row;
+  row.instance = c.instance;
+  row.name = instance->record.name;
+  row.state = instance->record.state;
+  row.excluded = std::string(ExclusionName(c.exclusion));
+  row.load = c.load;
+  row.bindings = instance->in_plan() ? c.bindings : 0;
+  row.metrics = MetricsOf(*instance, now.mono);
+  return row;
 }
 
 }  // namespace dyncast::core

@@ -41,7 +41,7 @@ struct PortsKnown {
 struct SwitchFound {
   SwitchId at;
   std::vector<FoundBinding> bindings;
-  std::vector<FoundDispatch> dispatch;  // of services with dispatch learn, or store generations
+  std::vector<FoundDispatch> dispatch{};  // of services with dispatch learn, or store generations
   // The switch holds no static flow of ours: it (re)started empty, so bindings missing in it were not ended
   // by it, they are put back.
   bool empty = false;
@@ -107,6 +107,7 @@ struct IcmpErrorArrived {
 struct TtlExceeded {
   SwitchId at;
   PortNo in_port;
+  IpAddress source;  // of the packet: who is answered, and in which family
   std::span<const uint8_t> packet;
 };
 // Counters of binding flows, some or all of a switch.

@@ -45,7 +45,7 @@ bool Neighbors::Ask(const SwitchPlan& plan, const IpAddress& target, Effects* ef
   const OnLink link = FindOnLink(plan, target);
   if (link.port == nullptr) return false;
   effects->emplace_back(AskNeighbor{.at = plan.id,
-                                    .port = link.port->number,
+                                    .port = link.port->tagged(),
                                     .sender_mac = link.port->mac,
                                     .sender = link.gateway,
                                     .target = target});

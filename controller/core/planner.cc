@@ -16,7 +16,8 @@ OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
 }
 
 SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
-                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry) {
+                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry,
+                    const DispatchMap& dispatch) {
   SwitchPlan plan;
   plan.id = id;
   plan.name = sw.name;
@@ -27,6 +28,7 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
     if (number == numbers.end()) continue;
     PlannedPort planned{.name = port.name,
                         .number = number->second,
+                        .vlan = port.vlan,
                         .role = port.role,
                         .addresses = port.addresses,
                         .sources = port.sources,
@@ -41,7 +43,20 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
     plan.routes.push_back({.to = route.to, .via = route.via});
   }
   services.ForEach([&](const Service& service) {
-    if (service.configured) plan.services.push_back({.id = service.id, .spec = service.spec});
+    if (!service.configured) return;
+    PlannedService& planned = plan.services.emplace_back();
+    planned.id = service.id;
+    planned.spec = service.spec;
+    const auto state = dispatch.find(service.id);
+    if (state == dispatch.end()) return;
+    if (service.spec.dispatch == Dispatch::kLearn) {
+      planned.slots_v4 = state->second.slots_v4;
+      planned.slots_v6 = state->second.slots_v6;
+      planned.binding_closed = state->second.closed;
+    }
+    if (StoreOf(service.spec.affinity) == BindingStoreKind::kGenerations) {
+      planned.generation = state->second.generation();
+    }
   });
   registry.ForEach([&](const Instance& instance) {
     const Service* service = services.Find(instance.record.service);

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "controller/core/dispatch.h"
 #include "controller/core/registry.h"
 #include "controller/core/services.h"
 #include "schema/config/fabric.h"
@@ -15,7 +16,8 @@ using PortNumbers = std::map<std::string, PortNo, std::less<>>;
 
 // Ports without a number are left out, and so are routes whose next hop lies on no port that is there.
 SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
-                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry);
+                    const PortNumbers& numbers, const ServiceTable& services, const Registry& registry,
+                    const DispatchMap& dispatch);
 
 // The port of the plan on whose network `address` lies (the longest prefix), and our address there.
 // nullptr if there is none.

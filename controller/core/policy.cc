@@ -69,6 +69,9 @@ class RoundRobin final : public Policy {
       capacity[i] = 0;
     }
   }
+  void Weigh(Candidates candidates, Values weight, Values capacity) const override {
+    Rate(candidates, weight, capacity);
+  }
 };
 
 class Static final : public Policy {
@@ -84,6 +87,9 @@ class Static final : public Policy {
       value[i] = capacity[i] * static_cast<double>(candidates[i].warmth);
     }
   }
+  void Weigh(Candidates candidates, Values weight, Values capacity) const override {
+    Rate(candidates, weight, capacity);
+  }
 };
 
 class LeastLoaded final : public Policy {
@@ -98,6 +104,16 @@ class LeastLoaded final : public Policy {
       const double load = c.load && std::isfinite(*c.load) ? *c.load : mean;
       // A cold instance looks as if the part that it may not yet use were in use.
       value[i] = std::max(load, 1 - (1 - load) * static_cast<double>(c.warmth));
+      capacity[i] = 0;
+    }
+  }
+  // What is free: who has twice as much free gets twice as many.
+  void Weigh(Candidates candidates, Values weight, Values capacity) const override {
+    const double mean = MeanOf(candidates, [](const Candidate& c) { return c.load; }).value_or(0);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const Candidate& c = candidates[i];
+      const double load = c.load && std::isfinite(*c.load) ? *c.load : mean;
+      weight[i] = std::max(kLeastShare, 1 - load) * static_cast<double>(c.warmth);
       capacity[i] = 0;
     }
   }
@@ -125,6 +141,9 @@ class Weighted final : public Policy {
     for (size_t i = 0; i < candidates.size(); ++i) {
       value[i] = capacity[i] * static_cast<double>(candidates[i].warmth);
     }
+  }
+  void Weigh(Candidates candidates, Values weight, Values capacity) const override {
+    Rate(candidates, weight, capacity);
   }
 
  private:
@@ -179,6 +198,13 @@ class LeastBindings final : public Policy {
       value[i] = (static_cast<double>(c.bindings) + 1) / (capacity[i] * static_cast<double>(c.warmth));
     }
   }
+  // Bindings in proportion to capacity are what the costs lead to.
+  void Weigh(Candidates candidates, Values weight, Values capacity) const override {
+    Rate(candidates, weight, capacity);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      weight[i] = capacity[i] * static_cast<double>(candidates[i].warmth);
+    }
+  }
 
  private:
   static bool Usable(const std::optional<double>& v) { return v && std::isfinite(*v) && *v > 0; }
@@ -206,6 +232,7 @@ std::string_view ExclusionName(Exclusion exclusion) {
     case Exclusion::kDraining: return "draining";
     case Exclusion::kFamily: return "family";
     case Exclusion::kFull: return "max-sessions";
+    case Exclusion::kSurplus: return "too-many-instances";
   }
   return "?";
 }

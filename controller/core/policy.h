@@ -12,8 +12,9 @@
 namespace dyncast::core {
 
 // Why a candidate may not be chosen.
-enum class Exclusion : uint8_t { kNone, kDown, kDraining, kFamily, kFull };
-std::string_view ExclusionName(Exclusion exclusion);  // "", "down", "draining", "family", "max-sessions"
+enum class Exclusion : uint8_t { kNone, kDown, kDraining, kFamily, kFull, kSurplus };
+// "", "down", "draining", "family", "max-sessions", "too-many-instances"
+std::string_view ExclusionName(Exclusion exclusion);
 
 // One instance as a decision sees it. What is unknown or expired is absent.
 struct Candidate {
@@ -51,6 +52,10 @@ class Policy {
   // divides by, 0 if it knows none. All three of one size.
   virtual void Rate(std::span<const Candidate> candidates, std::span<double> value,
                     std::span<double> capacity) const = 0;
+  // For selection by the switch, which knows shares only: the part of new demands that each candidate should
+  // get, relative to the others. As Rate else; a weight that is not > 0 takes none.
+  virtual void Weigh(std::span<const Candidate> candidates, std::span<double> weight,
+                     std::span<double> capacity) const = 0;
 };
 
 // One object for each kind, immutable, living for ever.

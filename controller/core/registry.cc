@@ -27,6 +27,7 @@ void Registry::Join(Instance* instance) {
                        [](const Instance* a, const Instance* b) { return a->record.id < b->record.id; });
   service->members.insert(at, instance);
   service->context_changed = true;
+  service->shares_dirty = true;
 }
 
 void Registry::Leave(Instance* instance) {
@@ -34,10 +35,14 @@ void Registry::Leave(Instance* instance) {
   if (service == nullptr) return;
   std::erase(service->members, instance);
   service->context_changed = true;
+  service->shares_dirty = true;
 }
 
 void Registry::Note(Instance* instance, std::string event, std::string detail, bool plan_changed) {
-  if (Service* service = services_->Find(instance->record.service)) service->context_changed = true;
+  if (Service* service = services_->Find(instance->record.service)) {
+    service->context_changed = true;
+    service->shares_dirty = true;
+  }
   changes_.push_back({.instance = instance->id(),
                       .event = std::move(event),
                       .detail = std::move(detail),

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "controller/core/dispatch.h"
 #include "schema/model/binding.h"
 
 namespace dyncast::core {
@@ -63,13 +64,19 @@ ServiceTable::Changes ServiceTable::Configure(const std::vector<ServiceSpec>& sp
     const bool row_changed = !known || !service->configured || service->spec.sid_v4 != spec.sid_v4 ||
                              service->spec.sid_v6 != spec.sid_v6;
     // A service of the database has no ports: what its key was is not known, KeyFits will tell.
-    if (service->configured && !service->spec.ports.empty() &&
-        KeysDiffer(service->spec.affinity, spec.affinity)) {
-      changes.unbind.push_back(*id);
+    if (service->configured && !service->spec.ports.empty()) {
+      const BindingStoreKind before = StoreOf(service->spec.affinity);
+      const BindingStoreKind after = StoreOf(spec.affinity);
+      if (KeysDiffer(service->spec.affinity, spec.affinity) || (HasRows(before) && !HasRows(after))) {
+        changes.unbind.push_back(*id);
+      } else if (before != after) {
+        changes.moved.push_back(*id);
+      }
     }
     service->spec = spec;
     service->configured = true;
     service->context_changed = true;
+    service->shares_dirty = true;
     if (row_changed) {
       changes.records.push_back({.id = *id, .name = spec.name, .sid_v4 = spec.sid_v4, .sid_v6 = spec.sid_v6});
     }
@@ -77,6 +84,7 @@ ServiceTable::Changes ServiceTable::Configure(const std::vector<ServiceSpec>& sp
   for (const auto& service : services_) {
     if (!service || !service->configured || named.count(service->id) != 0) continue;
     service->configured = false;
+    service->shares_dirty = true;
     changes.unbind.push_back(service->id);
     changes.records.push_back({.id = service->id,
                                .name = service->spec.name,

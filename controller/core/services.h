@@ -1,6 +1,7 @@
 // The services by id, those that were removed included: their ids stay taken.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -33,6 +34,10 @@ struct Service {
   bool metrics_changed = false;
   MonoTime context_at{};
   uint64_t context_shape = 0;
+  // dispatch learn: instances, states, capacities or the configuration changed since the shares were made.
+  bool shares_dirty = true;
+  MonoTime shares_at{};
+  std::array<size_t, 2> surplus{};  // instances that a select group has no room for: IPv6, IPv4
   uint64_t demands = 0;
   uint64_t demands_refused = 0;
   uint64_t demands_unbound = 0;
@@ -49,8 +54,10 @@ class ServiceTable {
   void Load(const std::vector<ServiceRecord>& records);
 
   struct Changes {
-    std::vector<ServiceRecord> records;   // rows that are new or changed
-    std::vector<ServiceId> unbind;        // removed, or with another affinity key: no binding may stay
+    std::vector<ServiceRecord> records;  // rows that are new or changed
+    // Removed, or with another affinity key, or a store without known bindings: no binding may stay.
+    std::vector<ServiceId> unbind;
+    std::vector<ServiceId> moved;         // another store that knows its bindings
     std::vector<std::string> without_id;  // all ids taken: such a service is not served
   };
   Changes Configure(const std::vector<ServiceSpec>& specs);

@@ -15,9 +15,33 @@
 
 namespace dyncast::core {
 
+// Slots of one instance in a switch's table of a service with dispatch learn: of kSlots, per family.
+struct ShareView {
+  InstanceId instance;
+  std::string instance_name;
+  uint32_t slots_v4 = 0;
+  uint32_t slots_v6 = 0;
+};
+// A service on one switch.
+struct ServiceAtView {
+  SwitchId at;
+  std::string switch_name;
+  uint64_t bindings = 0;
+  bool closed = false;            // dispatch learn, over the limit: demands are steered by hash
+  uint64_t closings = 0;          // how often that happened
+  uint8_t generation = 0;         // store generations: the current table
+  uint64_t flips = 0;             // store generations: tables taken anew
+  std::vector<ShareView> shares;  // dispatch learn: instances with slots, by id
+};
+
 struct ServiceView {
   ServiceId id;
   ServiceSpec spec;
+  BindingStoreKind store = BindingStoreKind::kTimed;  // what affinity.store means; never kAuto
+  // Stores conntrack and none: the controller knows no bindings, `bindings` is 0 and says nothing.
+  bool bindings_known = true;
+  bool closed = false;                  // on some switch
+  std::vector<ServiceAtView> switches;  // by id
   uint32_t instances_up = 0;
   uint32_t instances_known = 0;
   uint64_t bindings = 0;
@@ -72,6 +96,8 @@ struct SwitchView {
   uint64_t demands = 0;
   uint64_t plan_changes = 0;
   uint64_t refused_flows = 0;
+  uint64_t learned = 0;       // bindings that the switch made by itself
+  uint64_t monitor_gaps = 0;  // pauses of its flow monitor
   std::string last_error;
 };
 
@@ -93,6 +119,7 @@ struct ExplainedCandidate {
   std::optional<double> cost;
   std::optional<double> load;
   std::optional<double> capacity;
+  std::optional<double> share;  // dispatch learn: part of new demands on the switch asked for, 0..1
   uint64_t bindings = 0;
   std::vector<MetricView> metrics;
 };
@@ -107,10 +134,18 @@ struct ExplainedBinding {
 struct Explanation {
   std::string service;
   std::string policy;
-  std::string formula;                         // how cost is computed, for people
+  std::string formula;  // how cost is computed, for people
+  Dispatch dispatch = Dispatch::kReactive;
+  BindingStoreKind store = BindingStoreKind::kTimed;
   BindingKey key;                              // `at` as asked, or 0
   std::vector<ExplainedBinding> bound;         // live bindings of that key (of that client where ports are 0)
   std::vector<ExplainedCandidate> candidates;  // best first
+  // dispatch learn: the slots in force on the switch asked for, of the demand's family. The switch decides by
+  // the key's hash: slots[pipeline::SlotOf(key, slots.size())]. Empty: nobody takes the demand, or no switch
+  // was named.
+  std::vector<InstanceId> slots;
+  bool closed = false;  // dispatch learn: over the limit there, nothing is learned
+  // dispatch reactive only.
   std::optional<InstanceId> would_choose;
   std::string would_choose_name;
   std::string no_instance_reason;

@@ -1,0 +1,166 @@
+// Shares of new demands that switches select for by themselves (dispatch learn): from the policy's weights to
+// slots. Instances that come and go change slots at once; weights alone at most once in kWeightsGap.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "controller/core/core_impl.h"
+#include "controller/core/mix.h"
+
+namespace dyncast::core {
+namespace {
+
+constexpr std::chrono::seconds kWeightsGap{1};
+// The same slots on every switch for the same history; nobody outside can choose which slot a key has anyway.
+constexpr uint64_t kSlotSeed = 0x5851F42D4C957F2Dull;
+
+uint32_t CountOf(const std::vector<InstanceId>& slots, InstanceId instance) {
+  return static_cast<uint32_t>(std::count(slots.begin(), slots.end(), instance));
+}
+
+}  // namespace
+
+size_t Core::Impl::GatherForSlots(const Service& service, bool v4, MonoTime now,
+                                  std::vector<Candidate>* candidates) const {
+  Gather(service, v4, now, candidates);
+  AdmitEligible(candidates);
+  size_t eligible = 0;
+  size_t surplus = 0;
+  for (Candidate& c : *candidates) {
+    if (!c.eligible() || ++eligible <= kMostSlotInstances) continue;
+    c.exclusion = Exclusion::kSurplus;
+    ++surplus;
+  }
+  return surplus;
+}
+
+std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, Now now, Effects* effects) {
+  std::vector<SlotWant> wants;
+  const ServiceSpec& spec = service->spec;
+  const bool served = service->configured && spec.dispatch == Dispatch::kLearn &&
+                      (v4 ? spec.sid_v4 : spec.sid_v6).has_value();
+  if (!served) return wants;
+  const size_t surplus = GatherForSlots(*service, v4, now.mono, &candidates_);
+  if (surplus != 0 && service->surplus[v4 ? 1 : 0] == 0) {
+    Tell("instances-refused", spec.name,
+         fmt::format("{} instances may take demands of IPv{}; dispatch 'learn' selects among at most {}: the "
+                     "{} that came last take none",
+                     surplus + kMostSlotInstances, v4 ? 4 : 6, kMostSlotInstances, surplus),
+         now, effects);
+  }
+  service->surplus[v4 ? 1 : 0] = surplus;
+  std::vector<double> weights(candidates_.size());
+  std::vector<double> capacities(candidates_.size());
+  const bool any =
+      std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.eligible(); });
+  if (!any) return wants;
+  PolicyOf(spec.selection.policy).Weigh(candidates_, weights, capacities);
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    if (!candidates_[i].eligible() || !std::isfinite(weights[i]) || !(weights[i] > 0)) continue;
+    wants.push_back({.instance = candidates_[i].instance, .weight = weights[i]});
+  }
+  return wants;
+}
+
+bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants, MonoTime now,
+                            SwitchDispatch* dispatch) {
+  std::vector<InstanceId>& slots = v4 ? dispatch->slots_v4 : dispatch->slots_v6;
+  if (SameInstances(slots, wants)) {
+    if (wants.empty() || now < dispatch->held_until || now - dispatch->pushed_at < kWeightsGap) return false;
+    if (!SharesDiffer(slots, wants)) return false;
+  }
+  std::vector<InstanceId> next = AssignSlots(slots, wants, Mix(kSlotSeed, service.id.value() + 1u));
+  if (next == slots) return false;
+  slots = std::move(next);
+  return true;
+}
+
+void Core::Impl::UpdateShares(Service* service, Now now, Effects* effects) {
+  service->shares_dirty = false;
+  service->shares_at = now.mono;
+  const std::vector<SlotWant> wants_v4 = Wants(service, true, now, effects);
+  const std::vector<SlotWant> wants_v6 = Wants(service, false, now, effects);
+  for (const auto& sw : switches_) {
+    // Before it was found, what it holds is not known.
+    if (!sw || !sw->configured || !sw->found_before) continue;
+    SwitchDispatch* dispatch = FindDispatch(sw->id, service->id);
+    if (dispatch == nullptr) continue;
+    const bool changed_v4 = ApplyWants(*service, true, wants_v4, now.mono, dispatch);
+    const bool changed_v6 = ApplyWants(*service, false, wants_v6, now.mono, dispatch);
+    if (!changed_v4 && !changed_v6) continue;
+    dispatch->pushed_at = now.mono;
+    dispatch->context = 0;
+    plans_dirty_ = true;
+    if (sw->connected) EmitShares(*service, sw.get(), dispatch, now, effects);
+  }
+}
+
+void Core::Impl::UpdateAllShares(Now now, Effects* effects) {
+  shares_dirty_ = false;
+  services_.ForEach([&](Service& service) {
+    if (service.shares_dirty) UpdateShares(&service, now, effects);
+  });
+}
+
+void Core::Impl::UpdateDueShares(Now now, Effects* effects) {
+  services_.ForEach([&](Service& service) {
+    if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
+    if (now.mono - service.shares_at >= kWeightsGap) UpdateShares(&service, now, effects);
+  });
+}
+
+void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now,
+                            Effects* effects) {
+  dispatch->context = ++next_context_;
+  DecisionContextRecord record{.context = dispatch->context,
+                               .service = service.id,
+                               .policy = service.spec.selection.policy,
+                               .at = now.wall,
+                               .switch_id = sw->id,
+                               .candidates = {}};
+  std::vector<double> weights;
+  std::vector<double> capacities;
+  for (const bool v4 : {true, false}) {
+    if (!(v4 ? service.spec.sid_v4 : service.spec.sid_v6)) continue;
+    GatherForSlots(service, v4, now.mono, &candidates_);
+    weights.assign(candidates_.size(), 0);
+    capacities.assign(candidates_.size(), 0);
+    const bool any =
+        std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.eligible(); });
+    if (any) PolicyOf(service.spec.selection.policy).Weigh(candidates_, weights, capacities);
+    const std::vector<InstanceId>& slots = dispatch->slots(v4);
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      const Candidate& c = candidates_[i];
+      if (registry_.Find(c.instance)->record.bid.is_v4() != v4) continue;
+      CandidateContext& out = record.candidates.emplace_back(ContextOf(c, capacities[i], now));
+      if (!slots.empty()) {
+        out.share = static_cast<double>(CountOf(slots, c.instance)) / static_cast<double>(slots.size());
+      }
+    }
+  }
+  Emit(std::move(record), effects);
+}
+
+void Core::Impl::ConfigureDispatch(Now now) {
+  for (const auto& sw : switches_) {
+    if (!sw) continue;
+    std::erase_if(sw->dispatch, [&](const auto& entry) {
+      const Service* service = services_.Find(entry.first);
+      return !sw->configured || service == nullptr || !service->configured;
+    });
+    if (!sw->configured) continue;
+    services_.ForEach([&](const Service& service) {
+      if (!service.configured) return;
+      SwitchDispatch& dispatch = sw->dispatch[service.id];
+      if (service.spec.dispatch != Dispatch::kLearn) dispatch.closed = false;
+      const auto period = service.spec.affinity.idle_timeout;
+      if (dispatch.period == period) return;
+      dispatch.period = period;
+      if (dispatch.next_flip) dispatch.next_flip = now.mono + period;
+    });
+  }
+  shares_dirty_ = true;
+}
+
+}  // namespace dyncast::core
