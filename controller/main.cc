@@ -56,12 +56,20 @@ Result<int> LockDatabase(const std::string& database) {
   return fd;
 }
 
+// What is accepted but may not do what was meant.
+void LogWarnings(const config::FabricConfig& config) {
+  for (const std::string& warning : config::FabricWarnings(config)) {
+    DYN_WARN("DC-CF-002", "control", "config-warning", "{}", warning);
+  }
+}
+
 void Reload(const std::string& path, ControlLoop* loop) {
   Result<config::FabricConfig> next = config::LoadFabric(path);
   Status taken = next.ok() ? loop->Reload(std::make_shared<const config::FabricConfig>(std::move(*next)))
                            : Status(next.error());
   if (taken.ok()) {
     DYN_LOG(kInfo, "control", "reloaded", "file={}", path);
+    LogWarnings(loop->config());
     loop->Note("config-reloaded", path, "");
   } else {
     DYN_WARN("DC-CF-001", "control", "reload-refused", "the old configuration stays in force: {}",
@@ -115,6 +123,7 @@ int Serve(const std::string& path, config::FabricConfig parsed, int signals) {
   loop.Note("controller-started", c.fabric, "version " DYNCAST_VERSION);
   DYN_LOG(kInfo, "control", "ready", "fabric={} openflow={} metrics={} api={} database={}", c.fabric,
           c.openflow_listen, c.metrics_bind, c.api_socket, c.database);
+  LogWarnings(*config);
   bool stopping = false;
   while (!stopping) {
     loop.RunOnce(signals);
@@ -159,6 +168,9 @@ int Main(int argc, char** argv) {
   if (check_only) {
     std::cout << config_path << ": good: " << parsed->switches.size() << " switches, "
               << parsed->services.size() << " services, " << parsed->agents.size() << " agents\n";
+    for (const std::string& warning : config::FabricWarnings(*parsed)) {
+      std::cout << config_path << ": warning: " << warning << "\n";
+    }
     return 0;
   }
   const int signals = MakeSignalFd();

@@ -43,7 +43,7 @@ Result<Answer> Ask(const Client& client, const Command& command) {
   if (command.name == "events") return client.Get(path + Query(command, {"after", "limit"}));
   if (command.name == "metrics") return client.Get(path + Query(command, {"instance"}));
   if (command.name == "explain") {
-    return client.Get(path + Query(command, {"client", "service", "port", "switch"}));
+    return client.Get(path + Query(command, {"client", "service", "port", "proto", "switch"}));
   }
   if (command.name == "drain" || command.name == "undrain") {
     return client.Post(path + Query(command, {"instance", "deadline_s"}));

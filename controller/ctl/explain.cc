@@ -1,6 +1,10 @@
 // `dyncastctl explain`: where a demand is bound and why, and where it would go now.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "controller/ctl/render.h"
 #include "controller/ctl/table.h"
 
@@ -48,19 +52,25 @@ std::string MetricsText(const Json& candidate) {
 
 // A table of candidates; `chosen` is marked.
 std::string CandidatesText(const Json& candidates, const Json& chosen, const std::string& indent) {
-  Table table({{""},
-               {"INSTANCE"},
-               {"STATE"},
-               {"COST", Align::kRight},
-               {"LOAD", Align::kRight},
-               {"CAPACITY", Align::kRight},
-               {"BINDINGS", Align::kRight},
-               {"EXCLUDED"},
-               {"METRICS"}});
+  const bool shares = std::any_of(candidates.begin(), candidates.end(),
+                                  [](const Json& c) { return Field(c, "share").is_number(); });
+  std::vector<Heading> headings = {{""},
+                                   {"INSTANCE"},
+                                   {"STATE"},
+                                   {"COST", Align::kRight},
+                                   {"LOAD", Align::kRight},
+                                   {"CAPACITY", Align::kRight},
+                                   {"BINDINGS", Align::kRight},
+                                   {"EXCLUDED"},
+                                   {"METRICS"}};
+  if (shares) headings.insert(headings.begin() + 3, {"SHARE", Align::kRight});
+  Table table(std::move(headings));
   for (const Json& candidate : candidates) {
     const Json& name = Field(candidate, "instance");
     std::vector<std::string> cells = {chosen.is_string() && chosen == name ? "*" : ""};
-    for (const char* key : {"instance", "state", "cost", "load", "capacity", "bindings", "excluded"}) {
+    for (const char* key : {"instance", "state"}) cells.push_back(FormatValue(Field(candidate, key)));
+    if (shares) cells.push_back(FormatShare(Field(candidate, "share")));
+    for (const char* key : {"cost", "load", "capacity", "bindings", "excluded"}) {
       cells.push_back(FormatValue(Field(candidate, key)));
     }
     cells.push_back(MetricsText(candidate));
@@ -125,14 +135,49 @@ std::string BoundText(const Json& bound, WallTime now) {
     out += " by the " + FormatValue(Field(decision, "decided_by"));
   }
   if (const std::string text = ReasonText(reason); !text.empty()) out += ", " + text;
-  if (const Json& count = Field(decision, "candidate_count"); !count.is_null()) {
+  if (const Json& count = Field(decision, "candidate_count"); !count.is_null() && count != 0) {
     out += fmt::format(", among {} candidates", FormatValue(count));
   }
   out += ".\n";
   const Json rows = Joined(decision);
   if (!rows.empty()) {
-    out += "  Lower cost is better; as it was known then:\n" +
+    const bool by_switch = Field(decision, "decided_by") == "switch";
+    out += (by_switch ? "  By the hash of the key; the shares of new demands then:\n"
+                      : "  Lower cost is better; as it was known then:\n") +
            CandidatesText(rows, Field(bound, "instance"), "    ");
+  }
+  return out;
+}
+
+// dispatch learn: what each switch does with the demand by itself.
+std::string VerdictsText(const Json& answer) {
+  std::string out;
+  for (const Json& at : Field(answer, "verdicts")) {
+    const Json& slots = Field(at, "slots");
+    const std::string where = FormatValue(Field(at, "switch"));
+    if (!slots.is_number() || slots == 0) {
+      out += fmt::format("Switch {}: no instance takes such demands.\n", where);
+      continue;
+    }
+    const Json& bound = Field(at, "bound");
+    const Json& instance = Field(at, "instance");
+    out += fmt::format("Switch {}: ", where);
+    if (bound.is_string()) out += fmt::format("bound to {}, so it goes there; ", FormatValue(bound));
+    if (instance.is_string()) {
+      out += fmt::format("by the hash of its key{} it {} to {} (slot {} of {}).\n",
+                         bound.is_string() ? " alone" : "", bound.is_string() ? "would go" : "goes",
+                         FormatValue(instance), FormatValue(Field(at, "slot")), FormatValue(slots));
+    } else {
+      out += "the hash needs the source port too: give the client as ADDRESS:PORT.\n";
+    }
+    out += "  Shares of new demands:";
+    for (const Json& share : Field(at, "shares")) {
+      out += fmt::format(" {} {}", FormatValue(Field(share, "instance")), FormatShare(Field(share, "share")));
+    }
+    out += "\n";
+    if (Field(at, "closed") == true) {
+      out += "  The service is full there: new demands go by the hash alone, without a binding.\n";
+    }
   }
   return out;
 }
@@ -148,9 +193,20 @@ Result<std::string> RenderExplain(const Json& answer, WallTime now) {
   std::string out = fmt::format("Service {}, policy {}: {}.\n", FormatValue(Field(answer, "service")),
                                 FormatValue(Field(answer, "policy")), FormatValue(Field(answer, "formula")));
   out += fmt::format("The affinity key is {}.\n\n", KeyText(Field(answer, "key")));
-  if (bound.empty()) out += "Not bound on any switch.\n";
+  const Json& store = Field(answer, "store");
+  if (bound.empty()) {
+    out += store == "conntrack" || store == "none"
+               ? fmt::format("With store {} the controller knows no bindings.\n", FormatValue(store))
+               : "Not bound on any switch.\n";
+  }
   for (const Json& binding : bound) out += BoundText(binding, now);
   const Json& chosen = Field(answer, "would_choose");
+  if (Field(answer, "dispatch") == "learn") {
+    out += fmt::format("\nThe switches decide by themselves (store {}).\n", FormatValue(store)) +
+           VerdictsText(answer);
+    if (!candidates.empty()) out += CandidatesText(candidates, Json(), "  ");
+    return out;
+  }
   out += chosen.is_string() ? fmt::format("\nA new demand would now go to {}.\n", FormatValue(chosen))
                             : fmt::format("\nA new demand would now find no instance: {}.\n",
                                           FormatValue(Field(answer, "no_instance_reason")));

@@ -59,10 +59,11 @@ void AddExplain(CLI::App* app, Command* command) {
     sub->add_option_function<std::string>(
            key == "client" ? "CLIENT" : "SERVICE",
            [command, key](const std::string& value) { command->options.emplace_back(key, value); },
-           key == "client" ? "IP address, or IP:PORT with the source port" : "Name or D-SID")
+           key == "client" ? "IP address, or IP:PORT ([IPv6]:PORT) with the source port" : "Name or D-SID")
         ->required();
   }
   AddNumber(sub, command, "port", 65535, "Destination port, where the service has several");
+  AddOption(sub, command, "proto", "Protocol, where the service has several: tcp, udp, sctp or icmp");
   AddOption(sub, command, "switch", "As seen from this switch");
 }
 

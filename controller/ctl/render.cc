@@ -9,7 +9,7 @@
 namespace dyncast::ctl {
 namespace {
 
-enum class Kind : uint8_t { kText, kNumber, kDuration, kTime, kAge, kUpOf, kHeard, kState };
+enum class Kind : uint8_t { kText, kNumber, kDuration, kTime, kAge, kUpOf, kHeard, kState, kSids };
 
 struct Column {
   const char* heading;
@@ -26,13 +26,16 @@ const std::vector<List>& Lists() {
   static const std::vector<List> kLists = {
       {"services",
        {{"NAME", "name"},
-        {"D-SID", "sid_v4"},
+        {"D-SID", "sid_v4", Kind::kSids},
         {"PORTS", "ports"},
         {"DISPATCH", "dispatch"},
         {"AFFINITY", "affinity"},
+        {"STORE", "store"},
         {"POLICY", "policy"},
         {"UP", "instances_up", Kind::kUpOf},
         {"BINDINGS", "bindings", Kind::kNumber},
+        {"LIMIT", "binding_limit", Kind::kNumber},
+        {"FULL", "full"},
         {"DEMANDS", "demands", Kind::kNumber},
         {"REFUSED", "demands_refused", Kind::kNumber},
         {"UNBOUND", "demands_unbound", Kind::kNumber}}},
@@ -58,6 +61,7 @@ const std::vector<List>& Lists() {
         {"OVSDB", "ovsdb_state"},
         {"BINDINGS", "bindings", Kind::kNumber},
         {"DEMANDS", "demands", Kind::kNumber},
+        {"LEARNED", "learned", Kind::kNumber},
         {"REFUSED", "refused_flows", Kind::kNumber},
         {"LAST ERROR", "last_error"}}},
       {"agents",
@@ -115,13 +119,18 @@ std::string Cell(const Column& column, const Json& row, WallTime now) {
     case Kind::kState:
       // Not announced since the controller started: its state is the one that the database remembers.
       return FormatValue(value) + (Field(row, "trusted_from_before") == true ? " (remembered)" : "");
+    case Kind::kSids: {
+      const Json& v6 = Field(row, "sid_v6");
+      if (!v6.is_string()) return FormatValue(value);
+      return value.is_string() ? FormatValue(value) + ", " + FormatValue(v6) : FormatValue(v6);
+    }
   }
   return "-";
 }
 
 Align AlignOf(Kind kind) {
-  const bool text =
-      kind == Kind::kText || kind == Kind::kTime || kind == Kind::kHeard || kind == Kind::kState;
+  const bool text = kind == Kind::kText || kind == Kind::kTime || kind == Kind::kHeard ||
+                    kind == Kind::kState || kind == Kind::kSids;
   return text ? Align::kLeft : Align::kRight;
 }
 
@@ -135,6 +144,40 @@ const Json* RowsOf(const Json& answer, std::string_view key) {
 
 Error NotOfTheForm(std::string_view key) {
   return MakeError(Errc::kProtocol, fmt::format("the controller's answer has no list '{}'", key));
+}
+
+// "i1 25.0%, i2 75.0%"
+std::string SharesText(const Json& shares, const char* field) {
+  std::string out;
+  if (!shares.is_array()) return "-";
+  for (const Json& share : shares) {
+    const Json& part = Field(share, field);
+    if (!part.is_number() || part.get<double>() <= 0) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", FormatValue(Field(share, "instance")),
+                       FormatShare(part));
+  }
+  return out.empty() ? "-" : out;
+}
+
+// What each switch does by itself for services with dispatch learn; empty where there is none.
+std::string SharesOfServices(const Json& services) {
+  Table table({{"SERVICE"},
+               {"SWITCH"},
+               {"BINDINGS", Align::kRight},
+               {"FULL"},
+               {"SHARES OF NEW DEMANDS, IPv4"},
+               {"IPv6"}});
+  for (const Json& service : services) {
+    const Json& switches = Field(service, "switches");
+    if (!switches.is_array() || Field(service, "dispatch") != "learn") continue;
+    for (const Json& at : switches) {
+      const Json& shares = Field(at, "shares");
+      table.Add({FormatValue(Field(service, "name")), FormatValue(Field(at, "switch")),
+                 FormatValue(Field(at, "bindings")), FormatValue(Field(at, "full")),
+                 SharesText(shares, "share_v4"), SharesText(shares, "share_v6")});
+    }
+  }
+  return table.empty() ? "" : "\n" + table.Text();
 }
 
 }  // namespace
@@ -161,7 +204,7 @@ Result<std::string> RenderList(std::string_view list, const Json& answer, WallTi
     for (const Column& column : found->columns) cells.push_back(Cell(column, row, now));
     table.Add(std::move(cells));
   }
-  return table.Text();
+  return table.Text() + (list == "services" ? SharesOfServices(*rows) : "");
 }
 
 std::string RenderEvent(const Json& event) {
@@ -179,6 +222,7 @@ Result<std::string> RenderStatus(const Json& answer) {
   out += fmt::format("instances  {} of {} up\n", text("instances_up"), text("instances_known"));
   out += fmt::format("agents     {} of {} heard\n", text("agents_heard"), text("agents_total"));
   out += fmt::format("bindings   {}\n", text("bindings"));
+  out += fmt::format("services   {} of {} full\n", text("services_full"), text("services_total"));
   out += fmt::format("demands    {}\n", text("demands"));
   out += fmt::format("warnings   {}\n", text("warnings"));
   const Json& database = Field(answer, "database");
@@ -191,6 +235,9 @@ Result<std::string> RenderStatus(const Json& answer) {
                      FormatValue(Field(database, "dropped")));
   if (const std::string error = FormatValue(Field(database, "last_error")); error != "-") {
     out += "           last error: " + error + "\n";
+  }
+  if (const Json& alarms = Field(answer, "alarms"); alarms.is_array()) {
+    for (const Json& alarm : alarms) out += "ALARM      " + FormatValue(alarm) + "\n";
   }
   const Json& counters = Field(answer, "counters");
   if (counters.is_object() && !counters.empty()) {
@@ -286,6 +333,13 @@ bool IsSo(std::string_view command, const Json& answer) {
   if (command == "check" || command == "sync") return Field(answer, "ok") == true;
   if (command != "explain") return true;
   if (Field(answer, "would_choose").is_string()) return true;
+  if (const Json& verdicts = Field(answer, "verdicts"); verdicts.is_array()) {
+    const auto takes = [](const Json& at) {
+      const Json& slots = Field(at, "slots");
+      return slots.is_number() && slots > 0;
+    };
+    if (std::any_of(verdicts.begin(), verdicts.end(), takes)) return true;
+  }
   const Json& bound = Field(answer, "bound");
   return bound.is_array() && std::any_of(bound.begin(), bound.end(), [](const Json& binding) {
            return Field(binding, "instance_gone") != true;

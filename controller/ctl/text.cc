@@ -84,6 +84,10 @@ std::string FormatNumber(double value) {
   return fmt::format("{:.4g}", value);
 }
 
+std::string FormatShare(const Json& value) {
+  return value.is_number() ? fmt::format("{:.1f}%", value.get<double>() * 100) : "-";
+}
+
 std::string FormatValue(const Json& value) {
   std::string out;
   switch (value.type()) {

@@ -27,6 +27,9 @@ std::string FormatDuration(double seconds);
 // Whole numbers in full, others with four significant digits (in full from 1000 on).
 std::string FormatNumber(double value);
 
+// A part of a whole, 0 to 1: "33.3%"; "-" for anything else.
+std::string FormatShare(const Json& value);
+
 // A JSON value of any type: escaped text, number, yes/no, "a, b" for a list, "a=1 b=2" for an object,
 // "-" for null and for "".
 std::string FormatValue(const Json& value);

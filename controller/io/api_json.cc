@@ -1,19 +1,14 @@
 #include "controller/io/api_json.h"
 
-#include <cmath>
-#include <string_view>
+#include <algorithm>
+#include <string>
 
+#include "controller/io/api_values.h"
 #include "schema/base/time.h"
+#include "schema/config/codec.h"
 
 namespace dyncast::api {
 namespace {
-
-double Seconds(std::chrono::milliseconds ms) { return static_cast<double>(ms.count()) / 1000.0; }
-
-// JSON has no infinity: an unknown or unbounded number is absent.
-void Put(Json* out, const char* key, const std::optional<double>& value) {
-  if (value && std::isfinite(*value)) (*out)[key] = *value;
-}
 
 Json CapacityJson(const Capacity& c) {
   Json out = Json::object();
@@ -27,59 +22,56 @@ Json CapacityJson(const Capacity& c) {
 
 std::string AffinityText(const Affinity& a) {
   if (a.kind != AffinityKind::kClientPrefix) return std::string(AffinityKindName(a.kind));
-  return "client/" + std::to_string(a.prefix_v4);
+  return "client/" + std::to_string(a.prefix_v4) + "/" + std::to_string(a.prefix_v6);
 }
 
-std::string_view LevelName(MetricLevel level) {
-  switch (level) {
-    case MetricLevel::kL0: return "L0";
-    case MetricLevel::kL1: return "L1";
-    case MetricLevel::kL2: return "L2";
+// dispatch learn: closed by the controller. Else: demands beyond the limit are served without a binding.
+bool IsFull(const core::ServiceView& s, const core::ServiceAtView& at) {
+  return at.closed || (s.bindings_known && at.bindings >= s.spec.affinity.limit);
+}
+bool IsFull(const core::ServiceView& s) {
+  return s.closed || std::any_of(s.switches.begin(), s.switches.end(),
+                                 [&s](const core::ServiceAtView& at) { return IsFull(s, at); });
+}
+
+Json ServiceAtJson(const core::ServiceView& s) {
+  Json rows = Json::array();
+  for (const core::ServiceAtView& at : s.switches) {
+    Json row = {{"switch", at.switch_name}};
+    row["bindings"] = s.bindings_known ? Json(at.bindings) : Json(nullptr);
+    row["full"] = IsFull(s, at);
+    if (s.spec.dispatch == Dispatch::kLearn) {
+      row["closings"] = at.closings;
+      Json shares = Json::array();
+      for (const core::ShareView& share : at.shares) {
+        Json item = {{"instance", share.instance_name}};
+        if (s.spec.sid_v4) item["share_v4"] = ShareOf(share.slots_v4);
+        if (s.spec.sid_v6) item["share_v6"] = ShareOf(share.slots_v6);
+        shares.push_back(std::move(item));
+      }
+      row["shares"] = shares;
+    }
+    if (s.store == BindingStoreKind::kGenerations) {
+      row["generation"] = at.generation;
+      row["generation_flips"] = at.flips;
+    }
+    rows.push_back(std::move(row));
   }
-  return "?";
+  return rows;
 }
 
-std::string_view SourceName(MetricSource source) {
-  switch (source) {
-    case MetricSource::kNominal: return "nominal";
-    case MetricSource::kMeasured: return "measured";
-    case MetricSource::kEstimated: return "estimated";
-    case MetricSource::kAggregated: return "aggregated";
-    case MetricSource::kDirect: return "direct";
+// What an operator should look at now, one sentence each.
+Json AlarmsJson(const core::FabricView& view) {
+  Json out = Json::array();
+  for (const core::ServiceView& s : view.services) {
+    for (const core::ServiceAtView& at : s.switches) {
+      if (!IsFull(s, at)) continue;
+      out.push_back("service " + s.spec.name + " is full on " + at.switch_name + ": " +
+                    std::to_string(at.bindings) + " bindings, limit " +
+                    std::to_string(s.spec.affinity.limit) + "; new demands are served without a binding");
+    }
   }
-  return "?";
-}
-
-std::string_view StatisticName(MetricStatistic statistic) {
-  switch (statistic) {
-    case MetricStatistic::kInstant: return "instant";
-    case MetricStatistic::kMean: return "mean";
-    case MetricStatistic::kMin: return "min";
-    case MetricStatistic::kMax: return "max";
-    case MetricStatistic::kP50: return "p50";
-    case MetricStatistic::kP99: return "p99";
-    case MetricStatistic::kRate: return "rate";
-  }
-  return "?";
-}
-
-Json KeyJson(const BindingKey& key) {
-  Json out = {{"client", key.client.ToString()}};
-  if (key.src_port != 0) out["src_port"] = key.src_port;
-  if (key.dst_port != 0) out["dst_port"] = key.dst_port;
-  if (key.proto != IpProto::kAny) out["proto"] = IpProtoName(key.proto);
   return out;
-}
-
-std::string Hex(uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out(16, '0');
-  for (size_t i = 16; i-- > 0; value >>= 4) out[i] = kDigits[value & 0xf];
-  return out;
-}
-
-Json SyncFields(const openflow::SyncReport& report) {
-  return {{"kept", report.kept}, {"added", report.added}, {"deleted", report.deleted}};
 }
 
 }  // namespace
@@ -97,14 +89,31 @@ Json StatusJson(const core::FabricView& view, const StatusInput& input) {
     draining += i.state == InstanceState::kDraining;
   }
   for (const auto& a : view.agents) heard += !a.silent;
+  uint64_t unbound = 0;
+  uint64_t full = 0;
+  uint64_t closings = 0;
   for (const auto& s : view.services) {
     bindings += s.bindings;
     demands += s.demands;
+    unbound += s.demands_unbound;
+    full += IsFull(s);
+    for (const auto& at : s.switches) closings += at.closings;
+  }
+  uint64_t learned = 0;
+  uint64_t gaps = 0;
+  for (const auto& s : view.switches) {
+    learned += s.learned;
+    gaps += s.monitor_gaps;
   }
   Json counters = Json::object();
   for (const auto& [name, value] : view.counters) counters[name] = value;
   counters["metric_messages_received"] = input.intake.received;
   counters["metric_messages_malformed"] = input.intake.malformed;
+  counters["packets_unreadable"] = input.packets_unreadable;
+  counters["demands_unbound"] = unbound;
+  counters["binding_limit_closings"] = closings;
+  counters["bindings_learned"] = learned;
+  counters["monitor_gaps"] = gaps;
   Json database = {{"healthy", input.store.healthy},      {"pending", input.store.pending},
                    {"written", input.store.written},      {"merged", input.store.merged},
                    {"dropped", input.store.dropped},      {"failures", input.store.failures},
@@ -123,6 +132,9 @@ Json StatusJson(const core::FabricView& view, const StatusInput& input) {
           {"agents_total", view.agents.size()},
           {"bindings", bindings},
           {"demands", demands},
+          {"services_full", full},
+          {"services_total", view.services.size()},
+          {"alarms", AlarmsJson(view)},
           {"warnings", input.warnings},
           {"last_malformed_message", input.intake.last_malformed},
           {"database", database},
@@ -133,26 +145,26 @@ Json ServicesJson(const core::FabricView& view) {
   Json rows = Json::array();
   for (const auto& s : view.services) {
     Json ports = Json::array();
-    for (const PortRange& p : s.spec.ports) {
-      std::string text = std::string(IpProtoName(p.proto)) + "/" + std::to_string(p.first);
-      if (p.last != p.first) text += "-" + std::to_string(p.last);
-      ports.push_back(text);
-    }
+    for (const PortRange& p : s.spec.ports) ports.push_back(config::PortsText(p));
     Json row = {{"id", s.id.value()}, {"name", s.spec.name}};
     if (s.spec.sid_v4) row["sid_v4"] = s.spec.sid_v4->ToString();
     if (s.spec.sid_v6) row["sid_v6"] = s.spec.sid_v6->ToString();
     row["ports"] = ports;
     row["dispatch"] = DispatchName(s.spec.dispatch);
+    row["store"] = BindingStoreKindName(s.store);
     row["affinity"] = AffinityText(s.spec.affinity);
     row["idle_timeout_s"] = s.spec.affinity.idle_timeout.count();
     row["policy"] = PolicyKindName(s.spec.selection.policy);
     row["instances_up"] = s.instances_up;
     row["instances_known"] = s.instances_known;
-    row["bindings"] = s.bindings;
-    row["binding_limit"] = s.spec.affinity.limit;
+    // Stores conntrack and none: nobody here knows how many there are, and nothing bounds them.
+    row["bindings"] = s.bindings_known ? Json(s.bindings) : Json(nullptr);
+    row["binding_limit"] = s.bindings_known ? Json(s.spec.affinity.limit) : Json(nullptr);
+    row["full"] = IsFull(s);
     row["demands"] = s.demands;
     row["demands_refused"] = s.demands_refused;
     row["demands_unbound"] = s.demands_unbound;
+    row["switches"] = ServiceAtJson(s);
     rows.push_back(std::move(row));
   }
   return {{"services", rows}};
@@ -183,50 +195,6 @@ Json InstancesJson(const core::FabricView& view) {
   return {{"instances", rows}};
 }
 
-Json SwitchesJson(const core::FabricView& view, const std::vector<SwitchEdges>& edges) {
-  Json rows = Json::array();
-  for (size_t i = 0; i < view.switches.size(); ++i) {
-    const auto& s = view.switches[i];
-    Json row = {{"id", s.id.value()}, {"name", s.name}, {"role", SwitchRoleName(s.role)}, {"state", s.state}};
-    std::string last_error = s.last_error;
-    if (i < edges.size() && edges[i].openflow) {
-      const openflow::SwitchStatus& of = *edges[i].openflow;
-      const openflow::SwitchCounters& c = of.counters;
-      row["dpid"] = Hex(of.dpid.value());
-      row["peer"] = of.peer;
-      row["openflow_state"] = of.state;
-      if (!of.last_error.empty()) last_error = of.last_error;
-      row["counters"] = {{"messages_sent", c.messages_sent},
-                         {"flow_mods_sent", c.flow_mods_sent},
-                         {"bundles_sent", c.bundles_sent},
-                         {"packet_outs_sent", c.packet_outs_sent},
-                         {"punts_received", c.punts_received},
-                         {"flow_removed_received", c.flow_removed_received},
-                         {"errors_received", c.errors_received},
-                         {"malformed_received", c.malformed_received},
-                         {"connects", c.connects},
-                         {"resyncs", c.resyncs}};
-    }
-    if (i < edges.size() && edges[i].bridge) {
-      const ovsdb::BridgeStatus& bridge = *edges[i].bridge;
-      row["ovsdb_state"] = bridge.state;
-      row["ovsdb_transactions"] = bridge.transactions;
-      if (!bridge.last_error.empty()) last_error = bridge.last_error;
-      Json ports = Json::object();
-      for (const auto& [name, number] : bridge.ports) ports[name] = number.value();
-      row["ports"] = ports;
-    }
-    if (i < edges.size() && edges[i].last_sync) row["last_sync"] = SyncFields(*edges[i].last_sync);
-    row["bindings"] = s.bindings;
-    row["demands"] = s.demands;
-    row["plan_changes"] = s.plan_changes;
-    row["refused_flows"] = s.refused_flows;
-    row["last_error"] = last_error;
-    rows.push_back(std::move(row));
-  }
-  return {{"switches", rows}};
-}
-
 Json AgentsJson(const core::FabricView& view) {
   Json rows = Json::array();
   for (const auto& a : view.agents) {
@@ -255,80 +223,14 @@ Json MetricsJson(const core::FabricView& view, const std::string& instance) {
                       {"name", m.sample.name},
                       {"value", m.sample.value},
                       {"unit", m.sample.unit},
-                      {"level", LevelName(m.sample.level)},
-                      {"source", SourceName(m.sample.source)},
-                      {"statistic", StatisticName(m.sample.statistic)},
+                      {"level", MetricLevelName(m.sample.level)},
+                      {"source", MetricSourceName(m.sample.source)},
+                      {"statistic", MetricStatisticName(m.sample.statistic)},
                       {"window_s", Seconds(m.sample.window)},
                       {"age_s", Seconds(m.age)}});
     }
   }
   return {{"metrics", rows}};
-}
-
-Json ExplainJson(const core::Explanation& e) {
-  Json bound = Json::array();
-  for (const auto& b : e.bound) {
-    Json row = KeyJson(b.key);
-    row["switch"] = b.switch_name;
-    row["instance"] = b.instance_name;
-    row["instance_gone"] = b.instance_gone;
-    bound.push_back(std::move(row));
-  }
-  Json candidates = Json::array();
-  for (const auto& c : e.candidates) {
-    Json metrics = Json::object();
-    Json ages = Json::object();
-    for (const auto& m : c.metrics) {
-      metrics[m.sample.name] = m.sample.value;
-      ages[m.sample.name] = Seconds(m.age);
-    }
-    Json row = {{"instance", c.name}, {"state", InstanceStateName(c.state)}, {"excluded", c.excluded}};
-    Put(&row, "cost", c.cost);
-    Put(&row, "load", c.load);
-    Put(&row, "capacity", c.capacity);
-    row["bindings"] = c.bindings;
-    row["metrics"] = metrics;
-    row["metric_ages_s"] = ages;
-    candidates.push_back(std::move(row));
-  }
-  Json out = {{"service", e.service},  {"policy", e.policy}, {"formula", e.formula},
-              {"key", KeyJson(e.key)}, {"bound", bound},     {"candidates", candidates}};
-  if (e.would_choose) out["would_choose"] = e.would_choose_name;
-  out["no_instance_reason"] = e.no_instance_reason;
-  return out;
-}
-
-Json SyncJson(const std::string& name, const std::optional<openflow::SyncReport>& report) {
-  Json row = {{"name", name}, {"ok", report.has_value()}};
-  if (report) {
-    row.update(SyncFields(*report));
-    row["differences"] = report->differences;
-  } else {
-    row["error"] = "the switch is not connected or not in sync";
-  }
-  return row;
-}
-
-Json CheckJson(const SwitchCheck& c, std::optional<uint64_t> bindings_database) {
-  const bool ok = c.reachable && c.flows.added == 0 && c.flows.deleted == 0 && c.bindings_differ == 0 &&
-                  c.plan_equal && c.ports_missing.empty() &&
-                  (!bindings_database || *bindings_database == c.bindings_table);
-  Json row = {{"name", c.name}, {"ok", ok}, {"reachable", c.reachable}};
-  if (!c.reachable) return row;
-  row["kept"] = c.flows.kept;
-  row["missing"] = c.flows.added;
-  row["unexpected"] = c.flows.deleted;
-  row["bindings_switch"] = c.bindings_switch;
-  row["bindings_table"] = c.bindings_table;
-  row["bindings_differ"] = c.bindings_differ;
-  if (bindings_database) row["bindings_database"] = *bindings_database;
-  row["plan_equal"] = c.plan_equal;
-  row["ports_missing"] = c.ports_missing;
-  row["differences"] = c.flows.differences;
-  for (const std::string& port : c.ports_missing) {
-    row["differences"].push_back("port " + port + " has no OpenFlow number: see `dyncastctl switches`");
-  }
-  return row;
 }
 
 Json ErrorJson(const Error& error) {

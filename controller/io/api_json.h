@@ -29,6 +29,7 @@ struct StatusInput {
   double uptime_s = 0;
   int pid = 0;
   uint64_t warnings = 0;
+  uint64_t packets_unreadable = 0;
   StoreCounters store;
   SubscriberCounters intake;
 };
@@ -41,6 +42,10 @@ Json AgentsJson(const core::FabricView& view);
 // All instances, or the named one.
 Json MetricsJson(const core::FabricView& view, const std::string& instance);
 Json ExplainJson(const core::Explanation& explanation);
+// dispatch learn: what one switch does with the demand, by the slots in force there. Without a complete key
+// (a source port is missing) it says the shares only.
+enum class KeyState : uint8_t { kComplete, kPartial };
+Json VerdictJson(const std::string& switch_name, const core::Explanation& at_switch, KeyState key);
 Json SyncJson(const std::string& name, const std::optional<openflow::SyncReport>& report);
 Json CheckJson(const SwitchCheck& check, std::optional<uint64_t> bindings_database);
 Json ErrorJson(const Error& error);

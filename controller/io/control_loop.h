@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -26,11 +28,11 @@ namespace dyncast {
 struct SwitchCheck {
   std::string name;
   bool reachable = false;
-  openflow::SyncReport flows;              // kept: right; added: missing; deleted: unexpected
-  uint64_t bindings_switch = 0;            // binding flows that the switch holds
-  uint64_t bindings_table = 0;             // bindings that the core holds for it
-  uint64_t bindings_differ = 0;            // in one of the two only, or with another instance
-  bool plan_equal = false;                 // the plan in force equals the plan made anew
+  openflow::SyncReport flows;    // flows and groups. kept: right; added: missing; deleted: unexpected
+  uint64_t bindings_switch = 0;  // affinity keys that the switch holds binding flows for
+  uint64_t bindings_table = 0;   // bindings that the core holds for it
+  uint64_t bindings_differ = 0;  // in one of the two only, or with another instance
+  bool plan_equal = false;       // the plan in force equals the plan made anew
   std::vector<std::string> ports_missing;  // configured, but without an OpenFlow number: not in the plan
 };
 
@@ -61,6 +63,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   const config::FabricConfig& config() const { return *config_; }
   std::vector<openflow::SwitchStatus> OpenFlowStatuses() const { return server_.Statuses(); }
   std::vector<ovsdb::BridgeStatus> BridgeStatuses() const { return bridges_.Statuses(); }
+  uint64_t unreadable_packets() const { return unreadable_packets_; }
   const SubscriberCounters& intake() const { return subscriber_->counters(); }
   std::optional<openflow::SyncReport> LastSync(DatapathId dpid) const;
   DatapathId DpidOf(const std::string& switch_name) const;
@@ -71,7 +74,9 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void Resync(const std::string& switch_name, std::function<void(std::optional<openflow::SyncReport>)> done);
 
   // openflow::Listener
-  void OnFound(DatapathId dpid, std::vector<FoundBinding> bindings) override;
+  void OnFound(DatapathId dpid, openflow::FoundSwitch found) override;
+  void OnLearned(DatapathId dpid, std::span<const FoundBinding> bindings) override;
+  void OnMonitorGap(DatapathId dpid) override;
   void OnSynced(DatapathId dpid, const openflow::SyncReport& report) override;
   void OnLost(DatapathId dpid, const std::string& reason) override;
   void OnPunt(DatapathId dpid, const openflow::Punt& punt) override;
@@ -97,8 +102,26 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   };
 
   void Adopt(const config::FabricConfig& config);
+  std::vector<ovsdb::ConntrackZone> ZonesOf(const config::FabricConfig& config) const;
+  void OnDemand(const SwitchEntry& entry, const openflow::Punt& punt);
+  void Unreadable(const SwitchEntry& entry, std::string_view what, const Error& error);
+  void IcmpErrorUnmapped(SwitchId at, const Error& error);
+  // Applies effects_ in their order, each by its Do.
   void Apply();
-  void ApplyRecord(Record record);
+  void Do(const core::SetPlan& e);
+  void Do(const core::InstallBinding& e);
+  void Do(const core::RemoveBinding& e);
+  void Do(const core::RemoveBindingsOf& e);
+  void Do(const core::RemoveBindingsAt& e);
+  void Do(const core::ForwardDemand& e);
+  void Do(const core::RefuseDemand& e);
+  void Do(const core::AskNeighbor& e);
+  void Do(const core::SendHeld& e);
+  void Do(const core::CountBindings& e);
+  void Do(const core::ForwardIcmpError& e);
+  void Do(const core::ReturnIcmpError& e);
+  void Do(const core::AnswerTtlExceeded& e);
+  void Do(Record& record);
   void AnswerWaiting(SwitchEntry* entry);
   bool Connected(const SwitchEntry* entry) const;
   SwitchEntry* ById(SwitchId id);
@@ -115,6 +138,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   ovsdb::OvsdbManager bridges_;
 
   Now now_{};
+  uint64_t unreadable_packets_ = 0;
   core::Effects effects_;  // scratch
   std::vector<std::unique_ptr<SwitchEntry>> switches_;
   std::vector<SwitchEntry*> by_id_;  // index: SwitchId

@@ -12,39 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string_view LevelName(MetricLevel level) {
-  switch (level) {
-    case MetricLevel::kL0: return "L0";
-    case MetricLevel::kL1: return "L1";
-    case MetricLevel::kL2: return "L2";
-  }
-  return "?";
-}
-
-std::string_view SourceName(MetricSource source) {
-  switch (source) {
-    case MetricSource::kNominal: return "nominal";
-    case MetricSource::kMeasured: return "measured";
-    case MetricSource::kEstimated: return "estimated";
-    case MetricSource::kAggregated: return "aggregated";
-    case MetricSource::kDirect: return "direct";
-  }
-  return "?";
-}
-
-std::string_view StatisticName(MetricStatistic statistic) {
-  switch (statistic) {
-    case MetricStatistic::kInstant: return "instant";
-    case MetricStatistic::kMean: return "mean";
-    case MetricStatistic::kMin: return "min";
-    case MetricStatistic::kMax: return "max";
-    case MetricStatistic::kP50: return "p50";
-    case MetricStatistic::kP99: return "p99";
-    case MetricStatistic::kRate: return "rate";
-  }
-  return "?";
-}
-
 Json NumberOrNull(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }
@@ -55,9 +22,9 @@ Json SampleArray(const std::vector<MetricSample>& samples) {
     out.push_back({{"name", s.name},
                    {"value", NumberOrNull(s.value)},
                    {"unit", s.unit},
-                   {"level", LevelName(s.level)},
-                   {"source", SourceName(s.source)},
-                   {"statistic", StatisticName(s.statistic)},
+                   {"level", MetricLevelName(s.level)},
+                   {"source", MetricSourceName(s.source)},
+                   {"statistic", MetricStatisticName(s.statistic)},
                    {"window_ms", s.window.count()}});
   }
   return out;
@@ -98,14 +65,16 @@ void ScoresJson(const Decision& decision, std::string* out) {
 std::string CandidatesJson(const DecisionContextRecord& record) {
   Json out = Json::array();
   for (const CandidateContext& c : record.candidates) {
-    out.push_back({{"instance_id", c.instance.value()},
-                   {"state", InstanceStateName(c.state)},
-                   {"load", NumberOrNull(c.load)},
-                   {"capacity", NumberOrNull(c.capacity)},
-                   {"request_rate_per_s", NumberOrNull(c.request_rate_per_s)},
-                   {"metrics_age_ms", c.metrics_age ? Json(c.metrics_age->count()) : Json(nullptr)},
-                   {"excluded", c.excluded.empty() ? Json(nullptr) : Json(c.excluded)},
-                   {"metrics", SampleArray(c.metrics)}});
+    Json candidate = {{"instance_id", c.instance.value()},
+                      {"state", InstanceStateName(c.state)},
+                      {"load", NumberOrNull(c.load)},
+                      {"capacity", NumberOrNull(c.capacity)},
+                      {"request_rate_per_s", NumberOrNull(c.request_rate_per_s)},
+                      {"metrics_age_ms", c.metrics_age ? Json(c.metrics_age->count()) : Json(nullptr)},
+                      {"excluded", c.excluded.empty() ? Json(nullptr) : Json(c.excluded)},
+                      {"metrics", SampleArray(c.metrics)}};
+    if (c.share) candidate["share"] = NumberOrNull(c.share);  // dispatch learn
+    out.push_back(std::move(candidate));
   }
   return Dump(out);
 }

@@ -43,8 +43,8 @@ Status Writer::PrepareAll() {
        "max_sessions, requests_per_s, state, reason, drained_by_operator, changed_at_us, drain_until_us) "
        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&insert_context_,
-       "INSERT OR REPLACE INTO decision_context (id, service_id, policy, at_us, candidates) "
-       "VALUES (?, ?, ?, ?, ?)"},
+       "INSERT OR REPLACE INTO decision_context (id, service_id, policy, at_us, candidates, switch_id) "
+       "VALUES (?, ?, ?, ?, ?, ?)"},
       {&insert_event_, "INSERT INTO event (at_us, kind, subject, detail) VALUES (?, ?, ?, ?)"},
       {&insert_metrics_,
        "INSERT OR REPLACE INTO metric_report (instance_id, at_us, samples) VALUES (?, ?, ?)"},
@@ -188,6 +188,7 @@ bool Writer::WriteContext(const DecisionContextRecord& r) {
   insert_context_.BindText(3, PolicyKindName(r.policy));
   insert_context_.Bind(4, UnixMicros(r.at));
   insert_context_.BindText(5, candidates);
+  r.switch_id.valid() ? insert_context_.Bind(6, r.switch_id.value()) : insert_context_.BindNull(6);
   return insert_context_.Run();
 }
 

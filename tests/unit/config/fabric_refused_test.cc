@@ -64,7 +64,7 @@ TEST_P(FabricRefused, WithPlaceKeyValueAndRule) {
 }
 
 const Case kForms[] = {
-    {"unknown_key", "  openflow_listen", "  openflow_lsten",
+    {"unknown_key", "  openflow_listen", "  openflow_lsten: x\n  openflow_listen",
      "2:3: key 'controller.openflow_lsten': unknown; known here: fabric, openflow_listen, openflow_target, "
      "metrics_bind, api_socket, database, log_level, binding_tick, missed_heartbeats, startup_grace, "
      "stats_interval, max_clock_skew, history_retention",
@@ -119,8 +119,6 @@ const Case kForms[] = {
      "9:26: key 'switches[0].ports[0].role': value 'client': must be one of: access, edge, uplink"},
     {"forwarder", "name: dr1\n", "name: dr1\n    role: d-forwarder\n",
      "6:11: key 'switches[0].role': value 'd-forwarder': not supported by this version"},
-    {"learn", "sid: 10.96.0.2", "sid: 10.96.0.2\n    dispatch: learn",
-     "27:15: key 'services[1].dispatch': value 'learn': not supported by this version"},
     {"adopt_yes", "bridge: br1", "bridge: br1\n    adopt: yes",
      "8:12: key 'switches[0].adopt': value 'yes': must be one of: true, false"},
     {"listen_without_address", "ptcp:6653:10.0.0.1", "ptcp:6653",
@@ -139,9 +137,20 @@ const Case kForms[] = {
      "3:14: key 'controller.log_level': value 'loud': must be LEVEL or MODULE=LEVEL, separated by commas; "
      "levels trace, debug, info, warn, error, off"},
     {"ports_form", "tcp/80]", "80]",
-     "27:13: key 'services[1].ports[0]': value '80': must be tcp/PORT, udp/PORT or PROTOCOL/FIRST-LAST, "
-     "ports 1 "
-     "to 65535"},
+     "27:13: key 'services[1].ports[0]': value '80': must be icmp, tcp/PORT, udp/PORT, sctp/PORT or "
+     "PROTOCOL/FIRST-LAST, ports 1 to 65535"},
+    {"icmp_with_port", "tcp/80]", "icmp/8]",
+     "27:13: key 'services[1].ports[0]': value 'icmp/8': must be icmp, tcp/PORT, udp/PORT, sctp/PORT or "
+     "PROTOCOL/FIRST-LAST, ports 1 to 65535"},
+    {"vlan_zero", "role: access,", "role: access, vlan: 0,",
+     "9:40: key 'switches[0].ports[0].vlan': value '0': must be an integer, 1 to 4094"},
+    {"vlan_reserved", "role: access,", "role: access, vlan: 4095,",
+     "9:40: key 'switches[0].ports[0].vlan': value '4095': must be an integer, 1 to 4094"},
+    {"store_word", "idle_timeout: 60s", "store: hash",
+     "24:37: key 'services[0].affinity.store': value 'hash': must be one of: auto, timed, generations, "
+     "conntrack, none"},
+    {"binding_flow_limit", "bridge: br1", "bridge: br1\n    binding_flow_limit: 999",
+     "8:25: key 'switches[0].binding_flow_limit': value '999': must be an integer, 1000 to 4000000"},
     {"ports_reversed", "tcp/80]", "tcp/90-80]",
      "27:13: key 'services[1].ports[0]': value 'tcp/90-80': the first port must not be above the last"},
     {"mac_multicast", "role: access,", "role: access, mac: '01:00:00:00:00:01',",
@@ -179,12 +188,38 @@ const Case kAddresses[] = {
      "22:10: key 'services[0].sid': value '192.168.20.1': is an address of switch 'dr2'", Errc::kConflict},
     {"sid_is_next_hop", "10.96.0.1", "172.16.1.1",
      "22:10: key 'services[0].sid': value '172.16.1.1': is a next hop of switch 'dr1'", Errc::kConflict},
-    {"sid_v6", "sid: 10.96.0.1", "sid: [10.96.0.1, 'fd00::1']",
-     "22:10: key 'services[0].sid': value 'fd00::1': IPv6 is not supported by this version"},
-    {"address_v6", "192.168.10.1/24", "'fd00::1/64'",
-     "9:46: key 'switches[0].ports[0].addresses[0]': value 'fd00::1': IPv6 is not supported by this version"},
-    {"bids_v6", "10.2.0.0/16", "'fd00::/64'",
-     "19:26: key 'agents[0].bids[0]': value 'fd00::': IPv6 is not supported by this version"},
+    {"sid_twice_v6", "sid: 10.96.0.1", "sid: ['fd00::1', 'fd00::2']",
+     "22:22: key 'services[0].sid[1]': value 'fd00::2': a service has one D-SID per IP version",
+     Errc::kDuplicate},
+    {"sid_v6_multicast", "sid: 10.96.0.1", "sid: 'ff02::1'",
+     "22:10: key 'services[0].sid': value 'ff02::1': must be a unicast address"},
+    {"address_v6_without_length", "192.168.10.1/24", "'fd00::1'",
+     "9:46: key 'switches[0].ports[0].addresses[0]': value 'fd00::1': must be an address with a prefix "
+     "length, "
+     "such as 10.0.0.1/24"},
+    {"address_v6_of_network", "192.168.10.1/24", "'fd00::/64'",
+     "9:46: key 'switches[0].ports[0].addresses[0]': value 'fd00::/64': is the network's own address, not a "
+     "host's"},
+    {"networks_v6_overlap", "[192.168.10.1/24]}\n      - {name: up, role: uplink, addresses: [172.16.1.2/24",
+     "['fd00::1/64']}\n      - {name: up, role: uplink, addresses: [172.16.1.2/24, 'fd00::2/65'",
+     "10:61: key 'switches[0].ports[1].addresses[1]': value 'fd00::2/65': overlaps fd00::1/64 at "
+     "'switches[0].ports[0].addresses[0]': the networks of two ports of a switch must not overlap",
+     Errc::kConflict},
+    {"route_of_another_family", "{to: 0.0.0.0/0, via: 172.16.1.1}",
+     "{to: 0.0.0.0/0, via: 172.16.1.1}\n      - {to: '::/0', via: 'fd00::9'}",
+     "13:27: key 'switches[0].routes[1].via': value 'fd00::9': must be a host's address on the network of "
+     "one "
+     "of the switch's ports",
+     Errc::kConflict},
+    {"sid_in_bids", "10.96.0.1", "10.2.3.4",
+     "22:10: key 'services[0].sid': value '10.2.3.4': lies in 10.2.0.0/16, where agent 'edge2' may have "
+     "D-BIDs",
+     Errc::kConflict},
+    {"sid_in_access_network", "10.96.0.1", "192.168.10.77",
+     "22:10: key 'services[0].sid': value '192.168.10.77': lies in 192.168.10.0/24, the network of port 'c1' "
+     "of "
+     "switch 'dr1'",
+     Errc::kConflict},
     {"bids_empty", "[10.2.0.0/16]", "[]", "19:25: key 'agents[0].bids': must have at least one item"},
     {"port_networks_overlap", "172.16.1.2/24", "192.168.10.130/25",
      "10:46: key 'switches[0].ports[1].addresses[0]': value '192.168.10.130/25': overlaps 192.168.10.1/24 at "
@@ -233,9 +268,63 @@ const Case kAcross[] = {
      "'switches[0].ports[0].name'",
      Errc::kDuplicate},
     {"port_twice", "name: up", "name: c1",
-     "10:16: key 'switches[0].ports[1].name': value 'c1': a port of this name is already at "
+     "10:16: key 'switches[0].ports[1].name': value 'c1': a port of this name and VLAN id is already at "
      "'switches[0].ports[0].name'",
      Errc::kDuplicate},
+    {"tagged_port_twice", "{name: up, role: uplink,",
+     "{name: c1, role: uplink, vlan: 7, addresses: [172.16.9.1/24]}\n      - {name: c1, role: uplink, vlan: "
+     "7,",
+     "11:16: key 'switches[0].ports[2].name': value 'c1 (VLAN 7)': a port of this name and VLAN id is "
+     "already at "
+     "'switches[0].ports[1].name'",
+     Errc::kDuplicate},
+    {"switch_cannot_reach_loopback", "ptcp:6653:10.0.0.1", "ptcp:6653:127.0.0.1",
+     "2:20: key 'controller.openflow_listen': value 'ptcp:6653:127.0.0.1': switch 'dr1' at "
+     "tcp:10.255.0.11:6640 "
+     "cannot connect to tcp:127.0.0.1:6653: listen at an address that the switches reach, or give "
+     "openflow_target",
+     Errc::kConflict},
+    {"switch_cannot_reach_socket", "ptcp:6653:10.0.0.1", "punix:/run/of",
+     "2:20: key 'controller.openflow_listen': value 'punix:/run/of': switch 'dr1' at tcp:10.255.0.11:6640 "
+     "cannot connect to unix:/run/of: listen at an address that the switches reach, or give openflow_target",
+     Errc::kConflict},
+    {"target_is_loopback", "ptcp:6653:10.0.0.1", "ptcp:6653:10.0.0.1\n  openflow_target: tcp:127.0.0.1:6653",
+     "3:20: key 'controller.openflow_target': value 'tcp:127.0.0.1:6653': switch 'dr1' at "
+     "tcp:10.255.0.11:6640 "
+     "cannot connect to tcp:127.0.0.1:6653: give an address of this host that the switches reach",
+     Errc::kConflict},
+    {"icmp_twice", "tcp/80]", "icmp, tcp/80, icmp]",
+     "27:27: key 'services[1].ports[2]': value 'icmp': overlaps icmp of the same service", Errc::kConflict},
+    {"conntrack_of_coarser_key", "key: 5-tuple, idle_timeout: 60s}",
+     "key: 3-tuple, store: conntrack}\n    dispatch: learn",
+     "24:37: key 'services[0].affinity.store': value 'conntrack': holds connections, so key must be 5-tuple, "
+     "not 3-tuple; other keys: timed, generations, none",
+     Errc::kConflict},
+    {"conntrack_reactive", "idle_timeout: 60s", "store: conntrack",
+     "24:37: key 'services[0].affinity.store': value 'conntrack': needs dispatch: learn; reactive bindings "
+     "are "
+     "flows: timed or generations",
+     Errc::kConflict},
+    {"none_reactive", "idle_timeout: 60s", "store: none",
+     "24:37: key 'services[0].affinity.store': value 'none': needs dispatch: learn; reactive bindings are "
+     "flows: timed or generations",
+     Errc::kConflict},
+    {"fin_timeout_of_generations", "idle_timeout: 60s", "store: generations, fin_timeout: 5s",
+     "24:63: key 'services[0].affinity.fin_timeout': value '5s': must be 0s with store: generations, which "
+     "has "
+     "no FIN timeout; timed and conntrack have",
+     Errc::kConflict},
+    {"limit_of_timed", "idle_timeout: 60s", "store: timed, limit: 100001",
+     "24:51: key 'services[0].affinity.limit': value '100001': must be at most 100000 with store: timed: "
+     "each "
+     "change of a flow table costs Open vSwitch time for every timed flow; generations hold any number",
+     Errc::kConflict},
+    {"limit_of_timed_by_fin", "idle_timeout: 60s", "fin_timeout: 5s, limit: 1000000",
+     "24:54: key 'services[0].affinity.limit': value '1000000': must be at most 100000 with store: timed "
+     "(which "
+     "a fin_timeout asks for): each change of a flow table costs Open vSwitch time for every timed flow; "
+     "generations hold any number",
+     Errc::kConflict},
     {"agent_twice", "  - {name: edge2, bids: [10.2.0.0/16]}\n",
      "  - {name: edge2, bids: [10.2.0.0/16]}\n  - {name: edge2, bids: [10.3.0.0/16]}\n",
      "20:12: key 'agents[1].name': value 'edge2': an agent of this name is already at 'agents[0].name'",
@@ -273,12 +362,12 @@ TEST(FabricRefusedTogether, AllErrorsComeAtOnceInTheOrderOfTheFile) {
   std::string text = Replace(std::string(kValid), "bridge: br1", "bridge: br/1");
   text = Replace(text, "idle_timeout: 60s", "idle_timeout: 0s");
   text = Replace(text, "name: web", "name: video");
-  text = Replace(text, "  openflow_listen", "  of");
+  text = Replace(text, "  openflow_listen", "  of: x\n  openflow_listen");
   const Result<FabricConfig> config = ParseFabric(text, "f.yaml");
   ASSERT_FALSE(config.ok());
   EXPECT_THAT(config.error().ToString(),
-              ::testing::MatchesRegex("f.yaml:2:3: [^\n]*\nf.yaml:7:13: [^\n]*\nf.yaml:24:44: [^\n]*\n"
-                                      "f.yaml:25:11: [^\n]*"));
+              ::testing::MatchesRegex("f.yaml:2:3: [^\n]*\nf.yaml:8:13: [^\n]*\nf.yaml:25:44: [^\n]*\n"
+                                      "f.yaml:26:11: [^\n]*"));
 }
 
 TEST(FabricRefusedTogether, ManyErrorsAreCut) {
@@ -297,10 +386,14 @@ TEST(FabricAccepted, SharedSidWithOtherPortsAndSecondAddressOnOneNetwork) {
   EXPECT_TRUE(config.ok()) << config.error().ToString();
 }
 
-TEST(FabricAccepted, SidInsideAnAccessNetwork) {
-  const Result<FabricConfig> config =
-      ParseFabric(Replace(std::string(kValid), "10.96.0.1", "192.168.10.77"), "f.yaml");
-  EXPECT_TRUE(config.ok()) << config.error().ToString();
+TEST(FabricAccepted, LoopbackWhereTheSwitchesCanReachIt) {
+  std::string text = Replace(std::string(kValid), "ptcp:6653:10.0.0.1", "ptcp:6653:127.0.0.1");
+  text = Replace(text, "tcp:10.255.0.11:6640", "unix:/run/db.sock");
+  text = Replace(text, "tcp:10.255.0.12:6640", "tcp:127.0.0.1:6640");
+  EXPECT_TRUE(ParseFabric(text, "f.yaml").ok());
+  text = Replace(std::string(kValid), "ptcp:6653:10.0.0.1",
+                 "ptcp:6653:127.0.0.1\n  openflow_target: tcp:10.0.0.9:6653");
+  EXPECT_TRUE(ParseFabric(text, "f.yaml").ok()) << "a relay or NAT may stand between";
 }
 
 }  // namespace

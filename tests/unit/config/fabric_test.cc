@@ -149,8 +149,8 @@ TEST(Fabric, LeavesDefaultsWhereNothingIsSaid) {
   service.name = "a";
   service.sid_v4 = Ip("10.96.0.1");
   service.ports = {PortRange{.proto = IpProto::kTcp, .first = 80, .last = 80}};
+  service.affinity.fin_timeout = seconds{0};  // its limit means generations
   EXPECT_THAT(c.services, ElementsAre(service));
-  EXPECT_EQ(c.services[0].affinity.fin_timeout, seconds{5});
 }
 
 TEST(Fabric, EveryAffinityKeyIsUnderstood) {
@@ -159,7 +159,7 @@ TEST(Fabric, EveryAffinityKeyIsUnderstood) {
         .services.at(0)
         .affinity;
   };
-  EXPECT_EQ(affinity("5-tuple"), Affinity{});
+  EXPECT_EQ(affinity("5-tuple").kind, AffinityKind::k5Tuple);
   EXPECT_EQ(affinity("4-tuple").kind, AffinityKind::k4Tuple);
   EXPECT_EQ(affinity("3-tuple").kind, AffinityKind::k3Tuple);
   EXPECT_EQ(affinity("client").kind, AffinityKind::kClient);
@@ -197,8 +197,7 @@ TEST(Fabric, PoolAddressesGoInOrderAndSkipTakenOnes) {
   const FabricConfig c = MustParse(R"(
 sid_pool: [10.96.0.0/29, 10.97.0.8/31]
 switches:
-  - {name: dr1, ovsdb: 'unix:/s', bridge: br0, ports: [{name: c, role: access, addresses: [10.96.0.2/16]}],
-     routes: [{to: 0.0.0.0/0, via: 10.96.0.4}]}
+  - {name: dr1, ovsdb: 'unix:/s', bridge: br0, ports: [{name: c, role: access, addresses: [10.9.0.2/16]}]}
 services:
   - {name: a, ports: [tcp/80]}
   - {name: b, sid: 10.96.0.3, ports: [tcp/80]}
@@ -206,12 +205,116 @@ services:
   - {name: d, ports: [tcp/80]}
   - {name: e, ports: [tcp/80]}
   - {name: f, ports: [tcp/80]}
+  - {name: g, sid: [10.96.0.2, 'fd00::1'], ports: [tcp/80]}
+  - {name: h, sid: 10.96.0.4, ports: [tcp/80]}
 )");
   std::vector<std::string> sids;
   for (const ServiceSpec& s : c.services) sids.push_back(s.sid_v4 ? s.sid_v4->ToString() : "none");
   // Not .0 and .7, the network's own and broadcast; not .2, .3, .4, which are taken.
-  EXPECT_THAT(sids,
-              ElementsAre("10.96.0.1", "10.96.0.3", "10.96.0.5", "10.96.0.6", "10.97.0.8", "10.97.0.9"));
+  EXPECT_THAT(sids, ElementsAre("10.96.0.1", "10.96.0.3", "10.96.0.5", "10.96.0.6", "10.97.0.8", "10.97.0.9",
+                                "10.96.0.2", "10.96.0.4"));
+}
+
+TEST(Fabric, PoolGivesOneAddressPerIpVersion) {
+  const FabricConfig c = MustParse(R"(
+sid_pool: ['fd00:5::/126', 10.96.0.0/24, 'fd00:6::/32']
+services:
+  - {name: a, ports: [tcp/80]}
+  - {name: b, sid: 'fd00:5::2', ports: [tcp/80]}
+  - {name: c, ports: [tcp/80]}
+  - {name: d, ports: [tcp/80]}
+)");
+  EXPECT_EQ(c.services[0].sid_v4, Ip("10.96.0.1"));
+  EXPECT_EQ(c.services[0].sid_v6, Ip("fd00:5::1"));
+  EXPECT_FALSE(c.services[1].sid_v4.has_value());
+  EXPECT_EQ(c.services[2].sid_v4, Ip("10.96.0.2"));
+  EXPECT_EQ(c.services[2].sid_v6, Ip("fd00:5::3")) << "the last of a network is an address like others";
+  EXPECT_EQ(c.services[3].sid_v6, Ip("fd00:6::1"));
+  EXPECT_EQ(ErrorOf("sid_pool: ['fd00::1/128', 10.0.0.0/8]\n"
+                    "services: [{name: a, ports: [tcp/1]}, {name: b, ports: [tcp/1]}]"),
+            "f.yaml:2:39: key 'services[1].sid': is missing, and sid_pool has no free address left");
+}
+
+TEST(Fabric, Ipv6StandsWhereIpv4Does) {
+  const FabricConfig c = MustParse(R"(
+switches:
+  - name: dr1
+    ovsdb: unix:/run/db.sock
+    bridge: br0
+    binding_flow_limit: 50000
+    ports:
+      - {name: c1, role: access, addresses: [192.168.10.1/24, 'fd00:10::1/64']}
+      - {name: c1, role: access, vlan: 7, addresses: ['fd00:17::1/64'], sources: ['::/0']}
+      - {name: c1, role: edge, vlan: 4094, addresses: [10.2.0.1/16]}
+      - {name: up, role: uplink, addresses: ['fe80::1/64', 'fd00:1::/127']}
+    routes:
+      - {to: '::/0', via: 'fe80::2'}
+      - {to: 'fd00:2::/48', via: 'fd00:1::1'}
+agents:
+  - {name: edge2, bids: ['fd00:2::/48']}
+services:
+  - name: web
+    sid: [10.96.0.1, 'fd00:96::1']
+    ports: [tcp/80, sctp/2905, icmp]
+    dispatch: learn
+    affinity: {key: 5-tuple, store: conntrack, fin_timeout: 3s}
+)");
+  const SwitchConfig& sw = c.switches.at(0);
+  EXPECT_EQ(sw.binding_flow_limit, 50000u);
+  EXPECT_THAT(sw.ports[0].sources, ElementsAre(Net("192.168.10.0/24"), Net("fd00:10::/64")));
+  EXPECT_EQ(sw.ports[0].vlan, 0);
+  EXPECT_EQ(sw.ports[1].vlan, 7);
+  EXPECT_THAT(sw.ports[1].sources, ElementsAre(Net("::/0")));
+  EXPECT_EQ(sw.ports[2].vlan, 4094);
+  EXPECT_NE(GatewayMac(c, sw, sw.ports[0]), GatewayMac(c, sw, sw.ports[1]));
+  EXPECT_THAT(sw.routes, ElementsAre(RouteConfig{.to = Net("::/0"), .via = Ip("fe80::2")},
+                                     RouteConfig{.to = Net("fd00:2::/48"), .via = Ip("fd00:1::1")}));
+  EXPECT_THAT(c.agents.at(0).bids, ElementsAre(Net("fd00:2::/48")));
+  const ServiceSpec& s = c.services.at(0);
+  EXPECT_EQ(s.sid_v6, Ip("fd00:96::1"));
+  EXPECT_EQ(s.dispatch, Dispatch::kLearn);
+  EXPECT_EQ(s.affinity.store, BindingStoreKind::kConntrack);
+  EXPECT_EQ(s.affinity.fin_timeout, seconds{3});
+  EXPECT_THAT(s.ports, ElementsAre(PortRange{.proto = IpProto::kTcp, .first = 80, .last = 80},
+                                   PortRange{.proto = IpProto::kSctp, .first = 2905, .last = 2905},
+                                   PortRange{.proto = IpProto::kIcmp, .first = 0, .last = 0}));
+}
+
+TEST(Fabric, StoreFollowsLimitAndFinTimeout) {
+  const auto affinity = [](const std::string& inside) {
+    return MustParse("services: [{name: a, sid: 10.96.0.1, ports: [tcp/80], dispatch: learn, affinity: {" +
+                     inside + "}}]")
+        .services.at(0)
+        .affinity;
+  };
+  EXPECT_EQ(StoreOf(affinity("limit: 20000")), BindingStoreKind::kTimed);
+  EXPECT_EQ(affinity("limit: 20000").fin_timeout, seconds{5});
+  EXPECT_EQ(StoreOf(affinity("limit: 20001")), BindingStoreKind::kGenerations);
+  EXPECT_EQ(affinity("limit: 20001").fin_timeout, seconds{0}) << "generations have none";
+  EXPECT_EQ(StoreOf(affinity("limit: 100000, fin_timeout: 2s")), BindingStoreKind::kTimed);
+  EXPECT_EQ(StoreOf(affinity("limit: 200000, fin_timeout: 0s")), BindingStoreKind::kGenerations);
+  EXPECT_EQ(affinity("store: none").fin_timeout, seconds{0});
+  EXPECT_EQ(affinity("store: conntrack").fin_timeout, seconds{5});
+  EXPECT_EQ(StoreOf(affinity("store: generations, limit: 5")), BindingStoreKind::kGenerations);
+}
+
+TEST(Fabric, WarnsOfWhatMayNotDoWhatWasMeant) {
+  const auto warnings = [](const std::string& inside) {
+    return FabricWarnings(
+        MustParse("switches: [{name: dr1, ovsdb: 'unix:/s', bridge: br0, binding_flow_limit: 50000,\n"
+                  "  ports: [{name: c, role: access, addresses: [10.9.0.2/16]}]}]\n"
+                  "services: [{name: a, sid: 10.96.0.1, ports: [tcp/80], dispatch: learn, affinity: {" +
+                  inside + "}}]"));
+  };
+  EXPECT_THAT(warnings("limit: 20000"), ElementsAre());
+  EXPECT_THAT(warnings("store: none"), ElementsAre());
+  EXPECT_THAT(
+      warnings("store: timed, limit: 20001"),
+      ElementsAre("service 'a': limit 20001 with store: timed: above 20000 bindings each new one slows "
+                  "the switch down; store: generations does not"));
+  EXPECT_THAT(warnings("limit: 50001"),
+              ElementsAre("service 'a': limit 50001 is above binding_flow_limit 50000 of switch 'dr1', which "
+                          "is reached first"));
 }
 
 TEST(Fabric, PoolMayRunOutOrBeMissing) {
@@ -246,6 +349,8 @@ TEST(Fabric, GatewayMacIsConfiguredOrMadeFromNames) {
   PortConfig port;
   port.name = "c1";
   EXPECT_EQ(GatewayMac(c, sw, port), MacFromText("dyncast/dr1/c1"));
+  port.vlan = 7;
+  EXPECT_EQ(GatewayMac(c, sw, port), MacFromText("dyncast/dr1/c1/7"));
   port.mac = *MacAddress::Parse("02:00:00:00:00:07");
   EXPECT_EQ(GatewayMac(c, sw, port), *port.mac);
 }

@@ -32,11 +32,12 @@ TEST(RenderList, InstancesWithUnknownAndMissingFields) {
 TEST(RenderList, EveryListTakesItsDocumentedFields) {
   const Json answer = Json::parse(R"({
     "services": [{"name": "web", "sid_v4": "10.9.0.1", "ports": ["tcp/80"], "dispatch": "reactive",
-                  "affinity": "5-tuple", "policy": "auto", "instances_up": 3, "instances_known": 4,
-                  "bindings": 1, "demands": 2, "demands_refused": 5, "demands_unbound": 6}],
+                  "store": "timed", "affinity": "5-tuple", "policy": "auto", "instances_up": 3,
+                  "instances_known": 4, "bindings": 1, "binding_limit": 50, "full": false, "demands": 2,
+                  "demands_refused": 5, "demands_unbound": 6}],
     "switches": [{"name": "d1", "role": "d-router", "dpid": "00000000000000d1", "peer": "tcp:127.0.0.1:1",
                   "openflow_state": "synced", "ovsdb_state": "ready", "state": "synced", "bindings": 3,
-                  "demands": 4, "refused_flows": 0, "last_error": "", "counters": {}, "ports": {"p1": 1}}],
+                  "demands": 4, "learned": 9, "refused_flows": 0, "last_error": "", "counters": {}, "ports": {"p1": 1}}],
     "agents": [{"name": "edge2", "silent": false, "last_heard_s": 0.4, "messages": 10, "gaps": 1,
                 "replayed": 0, "refused": 0, "last_refusal": "", "boot_epoch": 1}],
     "metrics": [{"instance": "web-1", "name": "cpu_utilization", "value": 0.5, "unit": "ratio",
@@ -48,7 +49,9 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
     "events": [{"id": 1, "at": 1769860800, "kind": "instance-up", "subject": "web-1", "detail": ""}]})");
   const std::vector<std::pair<const char*, const char*>> expected = {
       {"services",
-       "web   10.9.0.1  tcp/80  reactive  5-tuple   auto    3/4         1        2        5        6\n"},
+       "web   10.9.0.1  tcp/80  reactive  5-tuple   timed  auto    3/4         1     50  no          2       "
+       " 5 "
+       "       6\n"},
       {"switches",
        "d1    d-router  00000000000000d1  tcp:127.0.0.1:1  synced  synced    ready         3        4  "},
       {"agents", "edge2  heard  400ms        10     1         0        0  -\n"},
@@ -76,6 +79,7 @@ TEST(RenderStatus, ShowsAFailingDatabase) {
   Result<std::string> text = RenderStatus(Json::parse(R"({"version": "0.1.0", "fabric": "demo",
       "uptime_s": 252, "pid": 17, "switches_synced": 1, "switches_total": 2, "instances_up": 3,
       "instances_known": 4, "agents_heard": 2, "agents_total": 2, "bindings": 5, "demands": 6, "warnings": 1,
+      "services_full": 1, "services_total": 3, "alarms": ["service web is full on d1: \u001b[31m"],
       "database": {"healthy": false, "pending": 9, "written": 10, "dropped": 0, "last_error": "disk full"},
       "counters": {"reselected": 3, "held": 12}})"));
   EXPECT_EQ(*text,
@@ -84,10 +88,12 @@ TEST(RenderStatus, ShowsAFailingDatabase) {
             "instances  3 of 4 up\n"
             "agents     2 of 2 heard\n"
             "bindings   5\n"
+            "services   1 of 3 full\n"
             "demands    6\n"
             "warnings   1\n"
             "database   FAILING, 9 waiting, 10 written, 0 dropped\n"
             "           last error: disk full\n"
+            "ALARM      service web is full on d1: \\x1b[31m\n"
             "\n"
             "COUNTER     VALUE\n"
             "reselected      3\n"
@@ -135,6 +141,69 @@ TEST(RenderExplain, SaysWhereAndWhy) {
       "A new demand would now go to web-2.\n"
       "     INSTANCE  STATE  COST  LOAD  CAPACITY  BINDINGS  EXCLUDED  METRICS\n"
       "  *  web-2     up      0.4   0.3        20         8  -         cpu_utilization=0.3 (1.2s old)\n");
+}
+
+TEST(RenderList, ServicesOfTheSwitchesShowTheirShares) {
+  const std::string text = *RenderList("services", Json::parse(R"({"services": [
+    {"name": "web", "sid_v4": "10.9.0.1", "sid_v6": "fd00::1", "ports": ["tcp/80", "icmp"],
+     "dispatch": "learn", "store": "generations", "affinity": "client/24/56", "policy": "static",
+     "instances_up": 2, "instances_known": 2, "bindings": 40, "binding_limit": 40, "full": true,
+     "switches": [{"switch": "d1", "bindings": 40, "full": true, "closings": 1,
+                   "shares": [{"instance": "i1", "share_v4": 0.25, "share_v6": 1},
+                              {"instance": "i2", "share_v4": 0.75, "share_v6": 0}]},
+                  {"switch": "d2", "bindings": 0, "full": false, "shares": []}]},
+    {"name": "plain", "dispatch": "reactive", "switches": [{"switch": "d1"}]}]})"),
+                                       kNow);
+  EXPECT_THAT(text,
+              HasSubstr("web    10.9.0.1, fd00::1  tcp/80, icmp  learn     client/24/56  generations  "));
+  EXPECT_THAT(text, HasSubstr("\n\nSERVICE  SWITCH  BINDINGS  FULL  SHARES OF NEW DEMANDS, IPv4  IPv6\n"
+                              "web      d1            40  yes   i1 25.0%, i2 75.0%           i1 100.0%\n"
+                              "web      d2             0  no    -                            -\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("plain    d1")));
+}
+
+TEST(RenderExplain, TheSwitchesDecide) {
+  Json answer = Json::parse(R"({"service": "web", "policy": "static", "formula": "1 / capacity",
+    "dispatch": "learn", "store": "timed", "key_complete": true,
+    "key": {"client": "fd00::5", "src_port": 40000, "dst_port": 80, "proto": "tcp"},
+    "bound": [{"client": "fd00::5", "src_port": 40000, "dst_port": 80, "proto": "tcp", "switch": "d1",
+      "instance": "i1", "instance_gone": false,
+      "decision": {"at": 1769860796.8, "policy": "static", "reason": "new", "decided_by": "switch",
+        "candidate_count": 0, "scores": null, "share": 0.5,
+        "candidates": [{"instance": "i1", "state": "up", "share": 0.5},
+                       {"instance": "i2", "state": "up", "share": 0.5}]}}],
+    "candidates": [{"instance": "i1", "state": "up", "share": 0.25, "bindings": 1}],
+    "no_instance_reason": "",
+    "verdicts": [{"switch": "d1", "closed": false, "bound": "i1", "slot": 17, "instance": "i2",
+                  "slots": 1024, "shares": [{"instance": "i1", "share": 0.25},
+                                            {"instance": "i2", "share": 0.75}]},
+                 {"switch": "d2", "closed": true, "slot": 17, "instance": "i1", "slots": 1024,
+                  "shares": [{"instance": "i1", "share": 1}]},
+                 {"switch": "d3", "closed": false, "slots": 0, "shares": []}]})");
+  const std::string text = *RenderExplain(answer, kNow);
+  EXPECT_THAT(text, HasSubstr("Decided with policy static by the switch, because the demand was new.\n"
+                              "  By the hash of the key; the shares of new demands then:\n"
+                              "       INSTANCE  STATE  SHARE  COST"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("The switches decide by themselves (store timed).\n"
+                "Switch d1: bound to i1, so it goes there; by the hash of its key alone it would go to i2 "
+                "(slot 17 of 1024).\n"
+                "  Shares of new demands: i1 25.0% i2 75.0%\n"
+                "Switch d2: by the hash of its key it goes to i1 (slot 17 of 1024).\n"
+                "  Shares of new demands: i1 100.0%\n"
+                "  The service is full there: new demands go by the hash alone, without a binding.\n"
+                "Switch d3: no instance takes such demands.\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("would now")));
+  EXPECT_TRUE(IsSo("explain", answer));
+  answer["bound"] = Json::array();
+  answer["store"] = "none";
+  answer["verdicts"][0].erase("bound");
+  answer["verdicts"][0].erase("instance");
+  EXPECT_THAT(*RenderExplain(answer, kNow), HasSubstr("With store none the controller knows no bindings.\n"));
+  EXPECT_THAT(*RenderExplain(answer, kNow), HasSubstr("Switch d1: the hash needs the source port too"));
+  answer["verdicts"] = Json::array({answer["verdicts"][2]});
+  EXPECT_FALSE(IsSo("explain", answer)) << "nobody takes it";
 }
 
 TEST(RenderExplain, NoInstanceAndGoneInstance) {

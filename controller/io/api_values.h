@@ -1,0 +1,22 @@
+// Values that several of the API's documents share. Pure.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "controller/io/api_json.h"
+
+namespace dyncast::api {
+
+inline double Seconds(std::chrono::milliseconds ms) { return static_cast<double>(ms.count()) / 1000.0; }
+
+// JSON has no infinity: an unknown or unbounded number is absent.
+inline void Put(Json* out, const char* key, const std::optional<double>& value) {
+  if (value && std::isfinite(*value)) (*out)[key] = *value;
+}
+
+// Slots of a select group as a part of all, 0 to 1.
+inline double ShareOf(size_t slots) { return static_cast<double>(slots) / static_cast<double>(kSlots); }
+
+}  // namespace dyncast::api
