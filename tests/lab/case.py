@@ -3,7 +3,8 @@
 import itertools
 import os
 
-from fabric import figure2, logs
+from fabric import dispatch, figure2, logs
+from fabric.edge import EdgeFabric
 from fabric.running import Fabric
 from lab import topology
 from lab.errors import LabError
@@ -24,8 +25,9 @@ def scenario(**wants):
 
 
 class Case:
-    def __init__(self, name, wants):
+    def __init__(self, name, wants, full=False):
         self.name = name
+        self.full = full  # at full scale: tests/lab/run --full
         self.warnings = list(wants.get("warnings", ()))
         self.labs = []
         self.fabrics = []
@@ -55,6 +57,17 @@ class Case:
         if start:
             fabric.start()
         return fabric
+
+    def edge(self, services, instances, *, start=True, **options):
+        """One D-Router on dispatch.yaml with these services and instances (see EdgeFabric), running and ready."""
+        fabric = EdgeFabric(self.lab(dispatch.TOPOLOGY), services, instances, **options)
+        self.fabrics.append(fabric)
+        if start:
+            fabric.start()
+        return fabric
+
+    def scale(self, small, full):
+        return full if self.full else small
 
     # ---- Ending -------------------------------------------------------------------------------
 

@@ -36,9 +36,10 @@ def name_of(function):
     return function.__name__.removeprefix("test_").replace("_", "-")
 
 
-def run_one(function, keep):
+def run_one(function, arguments):
     """None if it passed, else the reason."""
-    case = Case(name_of(function), getattr(function, "wants", {}))
+    keep = arguments.keep
+    case = Case(name_of(function), getattr(function, "wants", {}), arguments.full)
     problem = None
     try:
         function(case)
@@ -75,6 +76,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/lab/run", description="Scenarios with real switches and traffic.")
     parser.add_argument("scenario", nargs="*", help="names or parts of names; default: all")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--full", action="store_true", help="full scale: minutes, and the figures of docs/performance.md")
     parser.add_argument("--keep", action="store_true", help="leave the lab of a scenario that failed")
     arguments = parser.parse_args()
     functions = discover()
@@ -93,7 +95,7 @@ def main():
         name = name_of(function)
         begun = time.monotonic()
         print(f"[ run    ] {name}", flush=True)
-        problem = run_one(function, arguments.keep)
+        problem = run_one(function, arguments)
         took = time.monotonic() - begun
         print(f"[ {'FAILED' if problem else 'passed'} ] {name} ({took:.1f} s)", flush=True)
         if problem:
@@ -102,7 +104,7 @@ def main():
             if arguments.keep:
                 break
     for name in journal.labs():
-        if name.startswith(f"t{os.getpid()}-"):
+        if not (failed and arguments.keep) and name.startswith(f"t{os.getpid()}-"):
             down(name)
     if failed:
         print(f"failed: {', '.join(failed)}")

@@ -34,6 +34,12 @@ def targets(service):
     return [f"{sid}:{port}" for port in ports_of(service)]
 
 
+def server(instance):
+    """Where dyncast-web runs for an instance, what it binds to, and its further options."""
+    service, bid, _, _ = INSTANCES[instance]
+    return instance, [f"{bid}:{port}" for port in ports_of(service)], []
+
+
 def fabric(lab, *, startup_grace="5s", stats_interval="1s"):
     """fabric.yaml"""
     control = lab.management_address("ctl")
@@ -87,7 +93,7 @@ def web():
         "name": "web",
         "sid": WEB_SID,
         "ports": [f"tcp/{WEB_PORT}"],
-        "affinity": {"key": "5-tuple", "idle_timeout": "10s", "fin_timeout": "2s"},
+        "affinity": {"key": "5-tuple", "idle_timeout": "10s", "fin_timeout": "2s", "limit": 20000},
         "selection": {"policy": "least-bindings"},
     }
 
@@ -97,7 +103,7 @@ def media():
         "name": "media",
         "sid": MEDIA_SID,
         "ports": [f"tcp/{port}" for port in MEDIA_PORTS],
-        "affinity": {"key": "3-tuple", "idle_timeout": "60s"},
+        "affinity": {"key": "3-tuple", "idle_timeout": "60s", "limit": 20000},
         # Several metrics at once: CPU, and sessions with 100 counting as fully loaded.
         "selection": {
             "policy": "least-bindings",

@@ -5,31 +5,85 @@ import re
 
 from .figure2 import BRIDGE
 
-BINDING_TABLE = 20
+BINDING_TABLES = (20, 21, 22)
 BINDING_COOKIE = "cookie=0xd103000000000000/0xffff000000000000"
-FIELD = re.compile(r"(?:^|[ ,])(nw_src|tp_src|tp_dst|reg8|reg1)=(0x[0-9a-f]+|[0-9./]+)")
+# The affinity key is in registers: reg4 protocol and family, reg7 ports, reg8..reg11 the client.
+FIELD = re.compile(r"(?:^|[ ,])(x*reg\d+)=(0x[0-9a-f]+|\d+)(?=[ ,]|$)")
+KEY_IPV6 = 0x100
+PROTOCOLS = {0: "any", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp"}
 
 
 def binding_lines(switch):
-    text = switch.ofctl("--no-stats", "dump-flows", BRIDGE, f"table={BINDING_TABLE},{BINDING_COOKIE}")
+    """Binding flows of all stores. With generations a key may stand in both tables."""
+    text = "".join(switch.ofctl("--no-stats", "dump-flows", BRIDGE, f"table={table},{BINDING_COOKIE}")
+                   for table in BINDING_TABLES)
     return [line.strip() for line in text.splitlines() if "cookie=" in line]
+
+
+def instance_of(cookie):
+    return (cookie >> 16) & 0xFFFF
 
 
 def parse(line):
     """(client, protocol, source port, destination port, instance id) of one binding flow; 0 for any."""
     cookie = int(re.search(r"cookie=(0x[0-9a-f]+)", line).group(1), 16)
-    match = line.split(" actions=")[0]
-    fields = dict(FIELD.findall(match))
-    proto = next((name for name in ("tcp", "udp", "sctp", "icmp") if re.search(rf"[ ,]{name}\b", match)), "any")
-    # A key of the client alone matches a register that holds its (masked) address.
-    client = fields.get("nw_src") or str(ipaddress.ip_address(int(fields["reg8"], 0)))
-    return (client, proto, int(fields.get("tp_src", "0"), 0), int(fields.get("tp_dst", "0"), 0),
-            (cookie >> 16) & 0xFFFF)
+    fields = {name: int(value, 0) for name, value in FIELD.findall(line.split(" actions=")[0])}
+    kind, ports = fields["reg4"], fields.get("reg7", 0)
+    address = fields.get("xxreg2")
+    if address is None:
+        address = sum(fields.get(f"reg{8 + n}", 0) << (96 - 32 * n) for n in range(4))
+    client = ipaddress.IPv6Address(address) if kind & KEY_IPV6 else ipaddress.IPv4Address(address >> 96)
+    return (str(client), PROTOCOLS[kind & 0xFF], ports >> 16, ports & 0xFFFF, instance_of(cookie))
 
 
 def bindings(switch):
-    """All of a switch's bindings, sorted."""
-    return sorted(parse(line) for line in binding_lines(switch))
+    """All of a switch's bindings, sorted, each key once."""
+    return sorted({parse(line) for line in binding_lines(switch)})
+
+
+def count_bindings(switch):
+    """How many binding flows each table holds, without reading them."""
+    result = {}
+    for table in BINDING_TABLES:
+        text = switch.ofctl("dump-aggregate", BRIDGE, f"table={table},{BINDING_COOKIE}")
+        result[table] = int(re.search(r"flow_count=(\d+)", text).group(1))
+    return result
+
+
+def of_cookie(switch, cookie):
+    """Flows whose cookie matches VALUE/MASK, in any table."""
+    text = switch.ofctl("--no-stats", "dump-flows", BRIDGE, f"cookie={cookie}")
+    return [line.strip() for line in text.splitlines() if "cookie=" in line]
+
+
+def of_service(switch, service_id):
+    """Every flow that carries a service's id in its cookie, of whatever kind but neighbours."""
+    found = []
+    for kind in (1, 2, 3, 6):
+        value = 0xD100 << 48 | kind << 48 | service_id << 32
+        found += of_cookie(switch, f"{value:#x}/0xffffffff00000000")
+    return found
+
+
+def groups(switch):
+    """{group id: [instance id of each bucket]}"""
+    result = {}
+    for line in switch.ofctl("dump-groups", BRIDGE).splitlines():
+        found = re.search(r"group_id=(\d+),", line)
+        if found:
+            result[int(found.group(1))] = [
+                int(value, 0) for value in re.findall(r"(?:load:|set_field:)(0x[0-9a-f]+|\d+)->(?:NXM_NX_REG0\[\]|reg0)",
+                                                      line)]
+    return result
+
+
+def dropped(switch, table):
+    """Packets that the drop flows of a table have counted."""
+    total = 0
+    for line in switch.ofctl("dump-flows", BRIDGE, f"table={table}").splitlines():
+        if line.endswith("actions=drop"):
+            total += int(re.search(r"n_packets=(\d+)", line).group(1))
+    return total
 
 
 def stable_dump(switch):

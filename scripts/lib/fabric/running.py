@@ -1,4 +1,4 @@
-"""Figure 2 running in a lab: servers, agents, controller, and questions to them."""
+"""A fabric running in a lab: servers, agents, controller, and questions to them."""
 
 import json
 import os
@@ -23,10 +23,13 @@ class _Plain(yaml.SafeDumper):
 
 
 class Fabric:
-    def __init__(self, lab, *, fabric=None, agents=None):
+    """`layout` (figure2, or one like it) knows which instances and agents there are and where they run."""
+
+    def __init__(self, lab, *, fabric=None, agents=None, layout=figure2):
         self.lab = lab
-        self.fabric = fabric or figure2.fabric(lab)
-        self.agents = agents or {name: figure2.agent(lab, name) for name in figure2.AGENTS}
+        self.layout = layout
+        self.fabric = fabric or layout.fabric(lab)
+        self.agents = agents if agents is not None else {name: layout.agent(lab, name) for name in layout.AGENTS}
         self.clients = Clients(lab)
         self.controller = None
         self.agent_processes = {}
@@ -51,19 +54,18 @@ class Fabric:
     def start_agent(self, name):
         config = self.write(f"{name}.yaml", self.agents[name])
         self.agent_processes[name] = self.lab.start(
-            figure2.AGENTS[name], name, [program("dyncast-agent"), "--config", config], append=True)
+            self.layout.AGENTS[name], name, [program("dyncast-agent"), "--config", config], append=True)
 
     def start_server(self, instance):
-        service, bid, _, _ = figure2.INSTANCES[instance]
-        binds = ",".join(f"{bid}:{port}" for port in figure2.ports_of(service))
-        server = self.lab.start(instance, f"web-{instance}",
-                                [program("dyncast-web"), "--bind", binds, "--name", instance])
+        node, binds, options = self.layout.server(instance)
+        server = self.lab.start(node, f"web-{instance}", [program("dyncast-web"), "--bind", ",".join(binds), "--name",
+                                                          instance, *options])
         server.wait_output("ready")
         self.servers[instance] = server
 
     def start(self, timeout_s=60):
         """Everything, until every switch is programmed and every instance is up."""
-        for instance in figure2.INSTANCES:
+        for instance in self.layout.INSTANCES:
             self.start_server(instance)
         self.start_controller()
         # Agents check their instances at once: give them switches that forward, and an address.
@@ -73,8 +75,9 @@ class Fabric:
             self.start_agent(name)
         return self.wait_ready(timeout_s)
 
-    def wait_ready(self, timeout_s=60, instances=len(figure2.INSTANCES)):
-        """The status once all switches are synced and `instances` are up."""
+    def wait_ready(self, timeout_s=60, instances=None):
+        """The status once all switches are synced and `instances` (default: all) are up."""
+        instances = len(self.layout.INSTANCES) if instances is None else instances
 
         def ready():
             self.require_running()
@@ -85,6 +88,11 @@ class Fabric:
             return status if good else None
 
         return wait_until(ready, timeout_s, lambda: f"a ready fabric; status: {self.try_ctl('status')}", poll_s=0.05)
+
+    @staticmethod
+    def wait(condition, what, timeout_s=20):
+        """For conditions that ask a program, so not too often."""
+        return wait_until(condition, timeout_s, what, poll_s=0.05)
 
     def require_running(self):
         for process in [self.controller, *self.agent_processes.values()]:

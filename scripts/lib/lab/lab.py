@@ -60,15 +60,23 @@ class Lab:
         """What `exec` and `status` of another process need to know."""
         return {"name": self.name, "nodes": {
             node.name: {"kind": node.kind, "management": node.management, "cgroup": node.cgroup,
-                        "interfaces": {e.interface: e.addresses for e in self.topology.interfaces(node.name)}}
+                        "interfaces": self._interfaces(node.name)}
             for node in self.topology.nodes.values()}}
+
+    def _interfaces(self, node):
+        result = {}
+        for end in self.topology.interfaces(node):
+            result[end.interface] = end.addresses
+            result |= {f"{end.interface}.{tag}": addresses for tag, addresses in end.vlans.items()}
+        return result
 
     def _build(self):
         relay = os.path.join(binary_folder(), "dyncast-relay")
         relay = relay if os.access(relay, os.X_OK) else None
         for node in self.topology.nodes.values():
             netns.create(self.name, node.name, forward=node.kind == "router", ipv6=self.topology.ipv6)
-            netns.batch(netns.name_of(self.name, node.name), [f"address add {a} dev lo" for a in node.loopback])
+            netns.batch(netns.name_of(self.name, node.name), [
+                *(f"address add {a} dev lo" for a in node.loopback), *(f"route add local {n} dev lo" for n in node.networks)])
             if node.cgroup and processes.make_cgroup(self.name, node.cgroup) is None:
                 print(f"lab: no cgroup v2 here: {node.name} is not in cgroup {node.cgroup}", file=sys.stderr)
         links.management(self.name, self.topology.nodes)
@@ -92,11 +100,13 @@ class Lab:
     def wait_local_ports(self, timeout_s=20):
         """Until the LOCAL ports of all switches have addresses and routes; somebody must make the bridges."""
         for name, switch in self.switches.items():
-            wanted = [f"inet {a}" for many in switch.node.local_addresses.values() for a in many if ":" not in a]
+            wanted = [f"{'inet6' if ':' in a else 'inet'} {a}"
+                      for many in switch.node.local_addresses.values() for a in many]
             wanted += [f"{r.to} via {r.via}" for r in switch.node.local_routes]
 
             def there(node=name, parts=tuple(wanted)):
-                seen = self.run(node, "ip", "-4", "address") + self.run(node, "ip", "-4", "route")
+                seen = "".join(self.run(node, "ip", *words) for words in (
+                    ["address"], ["-4", "route"], ["-6", "route"]))
                 return all(part in seen for part in parts)
 
             wait_until(there, timeout_s, f"{name}'s LOCAL port with {', '.join(wanted)}")
@@ -137,7 +147,7 @@ class Lab:
 
     def addresses(self, node):
         """The node's own addresses on its links, without prefix lengths."""
-        return [str(ipaddress.ip_interface(a).ip) for e in self.topology.interfaces(node) for a in e.addresses]
+        return [str(ipaddress.ip_interface(a).ip) for e in self.topology.interfaces(node) for a in e.everything()]
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)

@@ -1,8 +1,12 @@
 """Links between nodes, and the management network. A link with delay, jitter, loss or rate is cut in the
 middle and joined by the relay program in a namespace of its own."""
 
+import os
+
 from . import netns, processes
 from .errors import LabError
+
+VLAN_PORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "vlan_port.py")
 
 
 def connect(lab, number, link, relay):
@@ -26,10 +30,18 @@ def connect(lab, number, link, relay):
             "--rate-mbit", str(link.shape.rate_mbit), "--seed", str(number + 1)])
         process.wait_output("ready")
     for space, end in ((space_a, a), (space_b, b)):
-        netns.batch(space, [f"link set dev {end.interface} up"] +
-                    [f"address add {address} dev {end.interface}{' nodad' if ':' in address else ''}"
-                     for address in end.addresses])
+        netns.batch(space, _address(end.interface, end.addresses))
+        for tag, addresses in end.vlans.items():
+            name = f"{end.interface}.{tag}"
+            processes.start(lab, space, None, f"{end.node}-{name}", ["/usr/bin/python3", VLAN_PORT, end.interface,
+                                                                    str(tag), name]).wait_output("ready")
+            netns.batch(space, _address(name, addresses))
     return process
+
+
+def _address(interface, addresses):
+    return [f"link set dev {interface} up"] + [
+        f"address add {address} dev {interface}{' nodad' if ':' in address else ''}" for address in addresses]
 
 
 def management(lab, nodes):

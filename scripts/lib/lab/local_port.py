@@ -15,7 +15,8 @@ import sys
 def configure(bridge, addresses, routes):
     """Best effort: the interface may vanish between any two commands; the next event tells."""
     commands = [["link", "set", bridge, "up"]]
-    commands += [["address", "replace", address, "dev", bridge] for address in addresses]
+    commands += [["address", "replace", address, "dev", bridge, *(["nodad"] if ":" in address else [])]
+                 for address in addresses]
     commands += [["route", "replace", to, "via", via, "dev", bridge] for to, via in routes]
     for command in commands:
         done = subprocess.run(["ip", *command], capture_output=True, text=True, check=False)

@@ -43,7 +43,11 @@ def create(lab, node, forward=False, ipv6=False):
     }
     if ipv6:
         settings["net/ipv6/conf/all/forwarding"] = int(forward)
-        settings["net/ipv6/conf/default/accept_dad"] = 0
+        for scope in ("all", "default"):
+            settings[f"net/ipv6/conf/{scope}/accept_dad"] = 0
+            settings[f"net/ipv6/conf/{scope}/accept_ra"] = 0
+        settings["net/ipv6/ip_nonlocal_bind"] = 1  # addresses of a node's `networks` may be bound to
+        settings["net/ipv6/icmp/ratelimit"] = 0
     script = "".join(f"echo {value} > /proc/sys/{key}\n" for key, value in settings.items())
     run(["nsenter", f"--net=/run/netns/{namespace}", "--", "sh", "-e"], stdin=script)
     batch(namespace, ["link set lo up"])

@@ -35,6 +35,7 @@ class Node:
     cgroup: str | None = None
     routes: list[Route] = field(default_factory=list)
     loopback: list[str] = field(default_factory=list)  # ADDRESS/LENGTH on lo
+    networks: list[str] = field(default_factory=list)  # every address of these prefixes is the node's own
     # switch: addresses and routes of a bridge's LOCAL port, set whenever the bridge appears
     local_addresses: dict[str, list[str]] = field(default_factory=dict)
     local_routes: list[Route] = field(default_factory=list)
@@ -45,6 +46,11 @@ class End:
     node: str
     interface: str
     addresses: list[str] = field(default_factory=list)  # ADDRESS/LENGTH
+    vlans: dict[int, list[str]] = field(default_factory=dict)  # 802.1Q id -> addresses of INTERFACE.ID
+
+    def everything(self):
+        """All addresses, tagged or not."""
+        return self.addresses + [a for many in self.vlans.values() for a in many]
 
 
 @dataclass
@@ -173,6 +179,26 @@ class _Parser:
                 self.error(mapping, key, f"'{entry}' must be ADDRESS/LENGTH (with count: all in one network)")
         return result
 
+    def networks(self, mapping, key):
+        result = []
+        for entry in self.section(mapping, key, list, []):
+            try:
+                result.append(str(ipaddress.ip_network(entry)))
+            except ValueError:
+                self.error(mapping, key, f"'{entry}' must be a network without host bits")
+        return result
+
+    def vlans(self, mapping, key):
+        """{ID: [ADDRESS/LENGTH, ...]}"""
+        result = {}
+        raw = self.section(mapping, key, dict, _Lined())
+        for name in raw:
+            if not re.match(r"[1-9][0-9]{0,3}$", name) or int(name) > 4094:
+                self.error(raw, name, f"'{name}' must be a VLAN id, 1..4094")
+                continue
+            result[int(name)] = self.interface_addresses(raw, name)
+        return result
+
     def routes(self, mapping, key):
         result = []
         for entry in self.section(mapping, key, list, []):
@@ -224,8 +250,8 @@ class _Parser:
             return None
         self.known(
             raw,
-            {"kind", "management", "management_address", "cgroup", "routes", "loopback", "local_addresses",
-             "local_routes"},
+            {"kind", "management", "management_address", "cgroup", "routes", "loopback", "networks",
+             "local_addresses", "local_routes"},
             "a node",
         )
         node = Node(name, raw.get("kind", ""))
@@ -236,6 +262,7 @@ class _Parser:
             self.matches(raw, "cgroup", node.cgroup, CGROUP, "must be a-z, 0-9, - and _")
         node.routes = self.routes(raw, "routes")
         node.loopback = self.interface_addresses(raw, "loopback")
+        node.networks = self.networks(raw, "networks")
         for bridge in self.section(raw, "local_addresses", dict, _Lined()):
             self.matches(raw["local_addresses"], bridge, bridge, INTERFACE, "must be a bridge's name")
             node.local_addresses[bridge] = self.interface_addresses(raw["local_addresses"], bridge)
@@ -290,7 +317,7 @@ class _Parser:
             return None
         ends = []
         for i, end_raw in enumerate(ends_raw):
-            self.known(end_raw, {"node", "interface", "addresses"}, "an end")
+            self.known(end_raw, {"node", "interface", "addresses", "vlans"}, "an end")
             node = end_raw.get("node")
             other = ends_raw[1 - i].get("node")
             if node not in nodes:
@@ -301,10 +328,13 @@ class _Parser:
             if (node, interface) in used or interface in ("lo", "mgmt0"):
                 self.error(end_raw, "interface", f"'{interface}' is taken on {node}")
             used.add((node, interface))
-            addresses = self.interface_addresses(end_raw, "addresses")
-            if addresses and nodes[node].kind == "switch":
-                self.error(end_raw, "addresses", f"{node} is a switch: its ports' addresses are the pipeline's")
-            ends.append(End(node, interface, addresses))
+            end = End(node, interface, self.interface_addresses(end_raw, "addresses"), self.vlans(end_raw, "vlans"))
+            for key in ("addresses", "vlans"):
+                if key in end_raw and nodes[node].kind == "switch":
+                    self.error(end_raw, key, f"{node} is a switch: its ports' addresses are the pipeline's")
+            for tag in end.vlans:
+                self.matches(end_raw, "vlans", f"{interface}.{tag}", INTERFACE, "must be 1..15 bytes with the VLAN id")
+            ends.append(end)
         if ends[0].node == ends[1].node:
             self.error(raw, "ends", f"both are {ends[0].node}")
         mtu = raw.get("mtu", 1500)
@@ -366,8 +396,8 @@ def parse(text, file_name):
             links.append(link)
     if parser.errors:
         raise LabError("\n".join(parser.errors))
-    everything = [a for link in links for end in link.ends for a in end.addresses]
-    everything += [a for node in nodes.values() for a in node.loopback]
+    everything = [a for link in links for end in link.ends for a in end.everything()]
+    everything += [a for node in nodes.values() for a in node.loopback + node.networks]
     everything += [a for node in nodes.values() for many in node.local_addresses.values() for a in many]
     return Topology(name, str(network), nodes, links, ipv6=any(":" in a for a in everything))
 

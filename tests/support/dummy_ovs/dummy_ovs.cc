@@ -186,6 +186,13 @@ Status DummyOvs::Install(const std::string& bridge, const pipeline::Compiled& co
       return added;
     }
   }
+  if (!compiled.groups.empty()) {  // before the flows that refer to them
+    std::ofstream groups(dir_ + "/groups.txt", std::ios::trunc);
+    for (const pipeline::Group& group : compiled.groups) groups << pipeline::ToText(group) << "\n";
+    groups.close();
+    Status added = Only(Ofctl({"--bundle", "add-groups", Management(bridge), dir_ + "/groups.txt"}));
+    if (!added.ok()) return added;
+  }
   const std::string path = dir_ + "/flows.txt";
   std::ofstream file(path, std::ios::trunc);
   for (const pipeline::Flow& flow : compiled.flows) file << pipeline::ToText(flow) << "\n";

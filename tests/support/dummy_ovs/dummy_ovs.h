@@ -47,7 +47,7 @@ class DummyOvs {
   Status AddBridge(const std::string& name, DatapathId dpid);
   Status AddPort(const std::string& bridge, const std::string& name, PortNo number);
   Status DeletePort(const std::string& name);
-  // Meters, then all flows in one bundle. Adds to what is there.
+  // Meters, groups, then all flows in one bundle. Adds to what is there.
   Status Install(const std::string& bridge, const pipeline::Compiled& compiled);
   Status AddFlow(const std::string& bridge, const pipeline::Flow& flow);
   Status DeleteFlows(const std::string& bridge, const std::string& match);

@@ -6,6 +6,8 @@
 namespace dyncast::test {
 namespace {
 
+constexpr uint8_t kIcmpv6 = 58;
+
 void Put16(Bytes& out, uint32_t value) {
   out.push_back(static_cast<uint8_t>(value >> 8));
   out.push_back(static_cast<uint8_t>(value));
@@ -20,6 +22,17 @@ void Set16(Bytes& out, size_t at, uint16_t value) {
 }
 void PutMac(Bytes& out, const MacAddress& mac) {
   out.insert(out.end(), mac.octets.begin(), mac.octets.end());
+}
+// Addresses, tag and type.
+void PutEthernet(Bytes& out, const MacAddress& dst, const MacAddress& src, std::optional<uint16_t> vlan,
+                 uint16_t type) {
+  PutMac(out, dst);
+  PutMac(out, src);
+  if (vlan) {
+    Put16(out, 0x8100);
+    Put16(out, *vlan);
+  }
+  Put16(out, type);
 }
 void PutText(Bytes& out, const std::string& text) { out.insert(out.end(), text.begin(), text.end()); }
 
@@ -102,13 +115,7 @@ Bytes Build(const Ipv4Packet& p) {
   PutText(body, p.payload);
 
   Bytes out;
-  PutMac(out, p.eth_dst);
-  PutMac(out, p.eth_src);
-  if (p.vlan) {
-    Put16(out, 0x8100);
-    Put16(out, *p.vlan);
-  }
-  Put16(out, 0x0800);
+  PutEthernet(out, p.eth_dst, p.eth_src, p.vlan, 0x0800);
   const size_t ip = out.size();
   out.push_back(0x45);
   out.push_back(0);
@@ -134,43 +141,73 @@ Bytes Build(const Ipv4Packet& p) {
   return out;
 }
 
+namespace {
+
+Bytes AddressesOf(const IpAddress& src, const IpAddress& dst) {
+  Bytes addresses(src.octets().begin(), src.octets().end());
+  addresses.insert(addresses.end(), dst.octets().begin(), dst.octets().end());
+  return addresses;
+}
+
+void PutIpv6(Bytes& out, size_t length, uint8_t next, uint8_t hop_limit, const Bytes& addresses) {
+  Put32(out, 0x60000000);
+  Put16(out, static_cast<uint32_t>(length));
+  out.push_back(next);
+  out.push_back(hop_limit);
+  out.insert(out.end(), addresses.begin(), addresses.end());
+}
+
+}  // namespace
+
 Bytes Build(const Ipv6Packet& p) {
+  const uint8_t proto = p.proto == IpProto::kIcmp ? kIcmpv6 : static_cast<uint8_t>(p.proto);
   Bytes rest;
   for (size_t i = 0; i < p.extensions.size(); ++i) {
     const uint8_t kind = p.extensions[i];
-    rest.push_back(i + 1 < p.extensions.size() ? p.extensions[i + 1] : static_cast<uint8_t>(p.proto));
+    rest.push_back(i + 1 < p.extensions.size() ? p.extensions[i + 1] : proto);
     rest.push_back(kind == 51 ? 1 : 0);
     Put16(rest, kind == 44 ? p.fragment_offset & 0xfff8u : 0);
     Put32(rest, 0);
     if (kind == 51) Put32(rest, 0);
   }
   Bytes body = Transport(p.proto, p.src_port, p.dst_port, 0x02);
-  Bytes addresses(p.src.octets().begin(), p.src.octets().end());
-  addresses.insert(addresses.end(), p.dst.octets().begin(), p.dst.octets().end());
+  if (p.proto == IpProto::kIcmp) body = {p.icmp_type, p.icmp_code, 0, 0, 0, 1, 0, 1};
+  PutText(body, p.payload);
+  const Bytes addresses = AddressesOf(p.src, p.dst);
   if (const size_t at = ChecksumAt(p.proto); at != 0 && !body.empty()) {
     if (p.proto == IpProto::kUdp) Set16(body, 4, static_cast<uint16_t>(body.size()));
-    Set16(body, at, Checksum(body, PseudoSum(addresses, static_cast<uint8_t>(p.proto), body.size())));
+    Set16(body, at, Checksum(body, PseudoSum(addresses, proto, body.size())));
   }
   rest.insert(rest.end(), body.begin(), body.end());
 
   Bytes out;
-  PutMac(out, p.eth_dst);
-  PutMac(out, p.eth_src);
-  Put16(out, 0x86dd);
-  Put32(out, 0x60000000);
-  Put16(out, static_cast<uint32_t>(rest.size()));
-  out.push_back(p.extensions.empty() ? static_cast<uint8_t>(p.proto) : p.extensions[0]);
-  out.push_back(p.hop_limit);
-  out.insert(out.end(), addresses.begin(), addresses.end());
+  PutEthernet(out, p.eth_dst, p.eth_src, p.vlan, 0x86dd);
+  PutIpv6(out, rest.size(), p.extensions.empty() ? proto : p.extensions[0], p.hop_limit, addresses);
   out.insert(out.end(), rest.begin(), rest.end());
+  return out;
+}
+
+Bytes Build(const NdFrame& p) {
+  Bytes body = {static_cast<uint8_t>(p.advertisement ? 136 : 135), 0, 0, 0};
+  Put32(body, p.flags);
+  body.insert(body.end(), p.target.octets().begin(), p.target.octets().end());
+  if (p.link_address) {
+    body.push_back(p.advertisement ? 2 : 1);
+    body.push_back(1);
+    PutMac(body, *p.link_address);
+  }
+  const Bytes addresses = AddressesOf(p.src, p.dst);
+  Set16(body, 2, Checksum(body, PseudoSum(addresses, kIcmpv6, body.size())));
+  Bytes out;
+  PutEthernet(out, p.eth_dst, p.eth_src, p.vlan, 0x86dd);
+  PutIpv6(out, body.size(), kIcmpv6, p.hop_limit, addresses);
+  out.insert(out.end(), body.begin(), body.end());
   return out;
 }
 
 Bytes Build(const ArpFrame& p) {
   Bytes out;
-  PutMac(out, p.eth_dst);
-  PutMac(out, p.eth_src);
-  Put16(out, 0x0806);
+  PutEthernet(out, p.eth_dst, p.eth_src, p.vlan, 0x0806);
   Put16(out, 1);
   Put16(out, 0x0800);
   out.push_back(6);
@@ -184,20 +221,25 @@ Bytes Build(const ArpFrame& p) {
 }
 
 bool ChecksumsRight(std::span<const uint8_t> frame) {
-  if (frame.size() < 34 || frame[12] != 8 || frame[13] != 0) return false;
+  if (frame.size() >= 18 && frame[12] == 0x81 && frame[13] == 0) frame = frame.subspan(4);
+  if (frame.size() < 34) return false;
+  const bool v6 = frame[12] == 0x86 && frame[13] == 0xdd;
+  if (!v6 && (frame[12] != 8 || frame[13] != 0)) return false;
   const std::span<const uint8_t> ip = frame.subspan(14);
-  const size_t header = (ip[0] & 0xfu) * 4u;
-  const size_t total = ip[2] * 256u + ip[3];
+  if (v6 && ip.size() < 40) return false;
+  const size_t header = v6 ? 40 : (ip[0] & 0xfu) * 4u;
+  const size_t total = v6 ? 40u + ip[4] * 256u + ip[5] : ip[2] * 256u + ip[3];
   if (header < 20 || total < header || total > ip.size()) return false;
-  if (Checksum(ip.first(header)) != 0) return false;
+  if (!v6 && Checksum(ip.first(header)) != 0) return false;
   const std::span<const uint8_t> body = ip.subspan(header, total - header);
-  const auto proto = static_cast<IpProto>(ip[9]);
+  const uint8_t number = v6 ? ip[6] : ip[9];
+  const IpProto proto = v6 && number == kIcmpv6 ? IpProto::kIcmp : static_cast<IpProto>(number);
   const size_t at = ChecksumAt(proto);
   if (at == 0) return true;
   if (body.size() < at + 2) return false;
-  if (proto == IpProto::kUdp && body[at] == 0 && body[at + 1] == 0) return true;
-  const uint32_t pseudo = proto == IpProto::kIcmp ? 0 : PseudoSum(ip.subspan(12, 8), ip[9], body.size());
-  return Checksum(body, pseudo) == 0;
+  if (!v6 && proto == IpProto::kUdp && body[at] == 0 && body[at + 1] == 0) return true;
+  if (!v6 && proto == IpProto::kIcmp) return Checksum(body) == 0;
+  return Checksum(body, PseudoSum(v6 ? ip.subspan(8, 32) : ip.subspan(12, 8), number, body.size())) == 0;
 }
 
 std::string ToHex(std::span<const uint8_t> octets) {

@@ -18,6 +18,7 @@ namespace dyncast::web {
 struct LoadOptions {
   std::vector<std::string> targets;  // "ADDRESS:PORT"; connections take them in turn
   std::vector<std::string> sources;  // addresses to bind to; taken in turn after all targets of one
+  uint32_t per_source = 1;           // so many rounds of the targets with one source before the next source
   std::string path = "/";
   uint32_t connections = 1;
   uint64_t requests = 0;  // stop after so many answers and failures; 0: no such limit
@@ -54,7 +55,9 @@ class LoadClient {
   };
 
   size_t TargetOf(const Slot& slot) const { return slot.index % targets_.size(); }
-  size_t SourceOf(const Slot& slot) const { return slot.index / targets_.size() % options_.sources.size(); }
+  size_t SourceOf(const Slot& slot) const {
+    return slot.index / targets_.size() / options_.per_source % options_.sources.size();
+  }
   bool MayStart(Clock::time_point now);
   bool LimitReached(Clock::time_point now);
   void StartReady(Clock::time_point now);

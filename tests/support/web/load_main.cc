@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--bind-source", options.sources, "the client's addresses, several with commas")
       ->delimiter(',');
+  app.add_option("--per-source", options.per_source, "connections in a row from one source, for each target")
+      ->check(CLI::Range(1, 60000));
   app.add_option("--connections", options.connections, "open at the same time")->check(CLI::Range(1, 60000));
   app.add_option("--requests", options.requests, "stop after so many in all");
   app.add_option("--seconds", options.seconds, "stop after so long");

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ class Worker {
       : name_(options.name), stats_(stats), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     for (const SocketAddress& address : addresses) {
       const int tcp = OpenSocket(address, SOCK_STREAM);
-      if (listen(tcp, 1024) != 0) {
+      if (listen(tcp, 16384) != 0) {
         Die("listen");
       }
       Watch(tcp, EPOLLIN);
@@ -140,16 +141,21 @@ class Worker {
     }
   }
 
+  // The name and a line's end, then what was asked from there on: an answer as long as the question.
   void AnswerDatagrams(int fd) {
-    std::array<char, 2048> buffer;
+    std::array<char, 65536> buffer;
     SocketAddress peer;
     while (true) {
       peer.length = sizeof peer.storage;
-      if (recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&peer.storage),
-                   &peer.length) < 0) {
+      const ssize_t got = recvfrom(fd, buffer.data(), buffer.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&peer.storage), &peer.length);
+      if (got < 0) {
         return;
       }
-      const std::string answer = name_ + "\n";
+      std::string answer = name_ + "\n";
+      if (static_cast<size_t>(got) > answer.size()) {
+        answer.append(buffer.data() + answer.size(), static_cast<size_t>(got) - answer.size());
+      }
       sendto(fd, answer.data(), answer.size(), 0, peer.raw(), peer.length);
     }
   }
@@ -272,6 +278,8 @@ int Run(const Options& options) {
     }
     addresses.push_back(*address);
   }
+  const rlimit files{.rlim_cur = 65536, .rlim_max = 65536};
+  setrlimit(RLIMIT_NOFILE, &files);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -305,7 +313,8 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "the instance's name")->required();
   app.add_option("--workers", options.workers, "threads; each serves one request at a time")
       ->check(CLI::Range(1, 64));
-  app.add_flag("--udp", options.udp, "answer datagrams on the same ports with the name, too");
+  app.add_flag("--udp", options.udp,
+               "answer datagrams on the same ports, too: the name, then the question's rest");
   app.set_version_flag("--version", DYNCAST_VERSION);
   CLI11_PARSE(app, argc, argv);
   return dyncast::web::Run(options);

@@ -1,0 +1,82 @@
+"""UDP as an application sees it, errors included.
+
+Usage: datagrams.py ask ADDRESS PORT COUNT OCTETS [SOURCE]   each from a socket of its own: who answered, as long
+       datagrams.py error ADDRESS PORT TTL [SOURCE]          sends one; which ICMP error the socket gets, from whom
+"""
+
+import json
+import select
+import socket
+import struct
+import sys
+
+WAIT_S = 3
+IP_RECVERR, IPV6_RECVERR = 11, 25
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT = 10, 23, 0
+
+
+def open_socket(address, source=None):
+    v6 = ":" in address
+    sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    if source:
+        sock.bind((source, 0))
+    return sock, v6
+
+
+def ask(address, port, count, octets, source=None):
+    result = {"answered": 0, "short": 0, "instances": {}}
+    for number in range(count):
+        sock, v6 = open_socket(address, source)
+        with sock:
+            # Fragments, not path MTU discovery.
+            sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if v6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)),
+                            PMTUDISC_DONT)
+            sock.connect((address, port))
+            question = (b"%d" % number).ljust(octets, b"q")
+            sock.send(question)
+            sock.settimeout(WAIT_S)
+            try:
+                answer = sock.recv(65536)
+            except OSError:
+                continue
+            name, _, rest = answer.partition(b"\n")
+            if len(answer) != octets or rest != question[len(name) + 1:]:
+                result["short"] += 1
+                continue
+            result["answered"] += 1
+            result["instances"][name.decode()] = result["instances"].get(name.decode(), 0) + 1
+    return result
+
+
+def offender(data, v6):
+    """sock_extended_err, and after it the address of whoever sent the error."""
+    _, _, kind, code, _, info, _ = struct.unpack_from("=IBBBBII", data)
+    at = 16 + (8 if v6 else 4)
+    address = socket.inet_ntop(socket.AF_INET6 if v6 else socket.AF_INET, data[at:at + (16 if v6 else 4)])
+    return {"type": kind, "code": code, "from": address, "info": info}
+
+
+def error(address, port, ttl, source=None):
+    sock, v6 = open_socket(address, source)
+    level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
+    sock.setsockopt(level, IPV6_RECVERR if v6 else IP_RECVERR, 1)
+    sock.setsockopt(level, socket.IPV6_UNICAST_HOPS if v6 else socket.IP_TTL, ttl)
+    sock.connect((address, port))
+    sock.send(b"question")
+    readable, _, failed = select.select([sock], [], [sock], WAIT_S)
+    if not readable and not failed:
+        return {"type": None}
+    try:
+        _, ancillary, _, _ = sock.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    except BlockingIOError:
+        return {"type": None, "answer": sock.recv(2048).decode(errors="replace")}
+    for _, kind, data in ancillary:
+        if kind == (IPV6_RECVERR if v6 else IP_RECVERR):
+            return offender(data, v6)
+    return {"type": None}
+
+
+if __name__ == "__main__":
+    numbers = 2 if sys.argv[1] == "ask" else 1
+    plain = [int(word) for word in sys.argv[3:4 + numbers]]
+    print(json.dumps({"ask": ask, "error": error}[sys.argv[1]](sys.argv[2], *plain, *sys.argv[4 + numbers:])))
