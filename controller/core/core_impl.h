@@ -108,9 +108,11 @@ struct Core::Impl {
   CandidateContext ContextOf(const Candidate& candidate, double capacity, Now now) const;
 
   // Dispatch learn: shares. core_shares.cc.
-  // Brings the slots of the service on all switches in line with its instances and, where that is due, their
-  // weights.
-  void UpdateShares(Service* service, Now now, Effects* effects);
+  // Brings the slots of the service on all switches in line with its instances and, if asked and where that
+  // is due, their weights. An agent tells of its instances one after the other: weights wait for the next
+  // tick, so that no slot moves for what was half told.
+  enum class ShareUpdate : uint8_t { kInstances, kInstancesAndWeights };
+  void UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects);
   void UpdateAllShares(Now now, Effects* effects);
   void UpdateDueShares(Now now, Effects* effects);
   // Gathers the family's candidates into candidates_; those that a select group has no room for are excluded.
@@ -118,8 +120,8 @@ struct Core::Impl {
                         std::vector<Candidate>* candidates) const;
   std::vector<SlotWant> Wants(Service* service, bool v4, Now now, Effects* effects);
   // True if the slots changed.
-  static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants, MonoTime now,
-                         SwitchDispatch* dispatch);
+  static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
+                         ShareUpdate what, MonoTime now, SwitchDispatch* dispatch);
   void EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now, Effects* effects);
   // Forgets what the configuration no longer names, makes what it names anew.
   void ConfigureDispatch(Now now);
@@ -146,7 +148,8 @@ struct Core::Impl {
   void PlaceNow(BindingRow* row) const;
   // As found; false if the service's store has no such place: then as PlaceNow.
   bool PlaceAsFound(const FoundBinding& found, BindingRow* row) const;
-  // How late the switch looks at the binding's table: 0 the timed or current one, 1 the older one, 2 never.
+  // How late the switch looks at the binding's table: 0 the timed or current one, 1 the older one,
+  // 2 and 3 never: left by another store, where the same order held.
   int RankOf(const FoundBinding& found, SwitchId at) const;
   void FlipDue(Now now, Effects* effects);
   void Sweep(Now now, Effects* effects);

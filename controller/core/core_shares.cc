@@ -63,11 +63,12 @@ std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, Now now, Effe
   return wants;
 }
 
-bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants, MonoTime now,
-                            SwitchDispatch* dispatch) {
+bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
+                            ShareUpdate what, MonoTime now, SwitchDispatch* dispatch) {
   std::vector<InstanceId>& slots = v4 ? dispatch->slots_v4 : dispatch->slots_v6;
   if (SameInstances(slots, wants)) {
-    if (wants.empty() || now < dispatch->held_until || now - dispatch->pushed_at < kWeightsGap) return false;
+    if (what == ShareUpdate::kInstances || wants.empty()) return false;
+    if (now < dispatch->held_until || now - dispatch->pushed_at < kWeightsGap) return false;
     if (!SharesDiffer(slots, wants)) return false;
   }
   std::vector<InstanceId> next = AssignSlots(slots, wants, Mix(kSlotSeed, service.id.value() + 1u));
@@ -76,9 +77,9 @@ bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<S
   return true;
 }
 
-void Core::Impl::UpdateShares(Service* service, Now now, Effects* effects) {
+void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects) {
   service->shares_dirty = false;
-  service->shares_at = now.mono;
+  if (what == ShareUpdate::kInstancesAndWeights) service->shares_at = now.mono;
   const std::vector<SlotWant> wants_v4 = Wants(service, true, now, effects);
   const std::vector<SlotWant> wants_v6 = Wants(service, false, now, effects);
   for (const auto& sw : switches_) {
@@ -86,8 +87,8 @@ void Core::Impl::UpdateShares(Service* service, Now now, Effects* effects) {
     if (!sw || !sw->configured || !sw->found_before) continue;
     SwitchDispatch* dispatch = FindDispatch(sw->id, service->id);
     if (dispatch == nullptr) continue;
-    const bool changed_v4 = ApplyWants(*service, true, wants_v4, now.mono, dispatch);
-    const bool changed_v6 = ApplyWants(*service, false, wants_v6, now.mono, dispatch);
+    const bool changed_v4 = ApplyWants(*service, true, wants_v4, what, now.mono, dispatch);
+    const bool changed_v6 = ApplyWants(*service, false, wants_v6, what, now.mono, dispatch);
     if (!changed_v4 && !changed_v6) continue;
     dispatch->pushed_at = now.mono;
     dispatch->context = 0;
@@ -99,14 +100,15 @@ void Core::Impl::UpdateShares(Service* service, Now now, Effects* effects) {
 void Core::Impl::UpdateAllShares(Now now, Effects* effects) {
   shares_dirty_ = false;
   services_.ForEach([&](Service& service) {
-    if (service.shares_dirty) UpdateShares(&service, now, effects);
+    if (service.shares_dirty) UpdateShares(&service, ShareUpdate::kInstances, now, effects);
   });
 }
 
 void Core::Impl::UpdateDueShares(Now now, Effects* effects) {
   services_.ForEach([&](Service& service) {
     if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
-    if (now.mono - service.shares_at >= kWeightsGap) UpdateShares(&service, now, effects);
+    if (now.mono - service.shares_at < kWeightsGap) return;
+    UpdateShares(&service, ShareUpdate::kInstancesAndWeights, now, effects);
   });
 }
 

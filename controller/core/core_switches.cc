@@ -28,11 +28,11 @@ void Core::Impl::On(const SwitchFound& event, Now now, Effects* effects) {
   AdoptDispatch(event, sw, first, now);
   services_.ForEach([&](Service& service) {
     if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
-    UpdateShares(&service, now, effects);
+    UpdateShares(&service, ShareUpdate::kInstancesAndWeights, now, effects);
   });
   if (sw->numbers) EmitPlan(sw, now, effects);
   // A key may stand in several tables: that which the switch looks at first counts.
-  for (const int rank : {0, 1, 2}) {
+  for (const int rank : {0, 1, 2, 3}) {
     for (const FoundBinding& found : event.bindings) {
       if (RankOf(found, sw->id) == rank) TakeFound(found, sw->id, now, effects);
     }
@@ -58,7 +58,7 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
     return;
   }
   if (row != nullptr && row->Is(BindingRow::kSeen)) {
-    if (RankOf(found, at) == 2) LeaveBehind(at, found.key.service, found.place, now.mono);
+    if (RankOf(found, at) >= 2) LeaveBehind(at, found.key.service, found.place, now.mono);
     return;
   }
   if (row != nullptr && row->instance != found.instance) {

@@ -58,8 +58,9 @@ int Core::Impl::RankOf(const FoundBinding& found, SwitchId at) const {
   const SwitchDispatch* dispatch = FindDispatch(at, found.key.service);
   if (service == nullptr || dispatch == nullptr) return 0;
   const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
-  if (timed != (found.place == BindingPlace::kTimed)) return 2;
-  return timed || found.place == GenerationPlace(dispatch->generation()) ? 0 : 1;
+  if (found.place == BindingPlace::kTimed) return timed ? 0 : 2;
+  const int turn = found.place == GenerationPlace(dispatch->generation()) ? 0 : 1;
+  return timed ? 2 + turn : turn;
 }
 
 std::chrono::seconds Core::Impl::Lifetime(const BindingRow& row) const {

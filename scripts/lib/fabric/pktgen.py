@@ -50,7 +50,7 @@ class Generator:
     # The window keeps below what a switch port's socket holds (some 250 small frames), however slow the machine is.
     def new(self, instances, flows, *, window=64, **options):
         """Each flow once, closed loop. Nothing may be lost, so a loss fails here."""
-        report = self.run("new", instances, flows=flows, window=window, **options)
+        report = self.run("new", instances, flows=flows, window=window, **({"seconds": 600, "wait": 3} | options))
         assert report["delivered"] == report["sent"] and report["lost"] == 0, f"lost first packets: {short(report)}"
         assert report["sent"] == flows * options.get("packets_per_flow", 1), short(report)
         assert report["bad_checksums"] == 0 and report["elsewhere"] == 0, short(report)

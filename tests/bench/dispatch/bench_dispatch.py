@@ -21,11 +21,14 @@ from bed import NAMES, SID
 from lab.errors import LabError
 from peers import CHECK_PORT
 
+# In the order of a round: what is compared stands side by side.
 SUBJECTS = {cls.name: cls for cls in (subjects.Plain, subjects.StatelessGroup, subjects.BareLearn, ours.Learn,
                                       ours.Reactive, peers.OsKen, peers.TestController, peers.Ovn, peers.Nft,
                                       peers.HaProxy)}
 # What a subject's demands per second are compared with.
 BESIDE = {"learn": "bare-learn", "reactive": "os-ken"}
+# Further kinds of a subject, in rows of their own: new-flows-VARIANT.
+VARIANTS = {"bare-learn": [subjects.BareLearnMonitored], "learn": [ours.LearnGenerations]}
 PARTS = ("demands", "established", "repair")
 SIZES = ((1, "1"), (1000, "1k"), (100_000, "100k"), (1_000_000, "1M"))
 SEEN_UNITS = {"demands_per_s": "1/s", "first_packet_p50_us": "us", "first_packet_p99_us": "us",
@@ -65,12 +68,14 @@ class Bench:
         values = {"demands_per_s": rate}
         if cls is not peers.Nft:  # the kernel's work is no process's
             values["cpu_us_per_demand"] = cpu
-        self.note("new-flows", cls.name, **values)
+        kind = f"-{cls.variant}" if cls.variant else ""
+        self.note(f"new-flows{kind}", cls.name, **values)
         with self.make(cls) as subject:
             p50, p99, lost = measure.first_packet(subject, self.seconds * 2)
             if lost:
                 say(f"{cls.name}: {lost} first packets lost at {measure.FIRST_PACKET_RATE}/s")
-        self.note(f"new-flows-{measure.FIRST_PACKET_RATE}-per-s", cls.name, first_packet_p50_us=p50, first_packet_p99_us=p99)
+        self.note(f"new-flows{kind}-{measure.FIRST_PACKET_RATE}-per-s", cls.name, first_packet_p50_us=p50,
+                  first_packet_p99_us=p99)
 
     def connections(self):
         """haproxy, and what is measured the same way beside it."""
@@ -155,7 +160,8 @@ class Bench:
                         good &= self.attempt("haproxy", self.connections)
                     continue
                 if "demands" in parts:
-                    good &= self.attempt(cls.name, self.demands, cls)
+                    for kind in [cls, *VARIANTS.get(cls.name, [])]:
+                        good &= self.attempt(cls.name, self.demands, kind)
                 if "repair" in parts and hasattr(cls, "kill_instance"):
                     good &= self.attempt(cls.name, self.repair, cls)
         if "established" in parts:
@@ -164,6 +170,13 @@ class Bench:
                     good &= self.attempt(cls.name, self.established, cls)
         return good
 
+    @staticmethod
+    def beside(values, limits):
+        """The ratio: round by round where both were in all rounds, since what runs a minute apart is less alike."""
+        if len(values) == len(limits) and all(limits):
+            return statistics.median(value / limit for value, limit in zip(values, limits))
+        return statistics.median(values) / statistics.median(limits)
+
     def rows(self):
         middle = {key: statistics.median(values) for key, values in self.seen.items()}
         result = []
@@ -171,12 +184,16 @@ class Bench:
             row = {"group": "dispatch", "case": case, "subject": subject, "metric": metric,
                    "value": middle[case, subject, metric], "unit": SEEN_UNITS[metric], "runs": len(values)}
             beside = BESIDE.get(subject, "plain")
-            limit = middle.get((case, beside, metric), 0)
+            of_case = case
+            for kind in VARIANTS.get(subject, []):  # against the plain kind
+                if case.startswith(f"new-flows-{kind.variant}"):
+                    beside, of_case = "bare-learn", case.replace(f"-{kind.variant}", "")
+            limit = middle.get((of_case, beside, metric), 0)
             if (case, subject, metric) in self.ratios:
                 turns = self.ratios[case, subject, metric]
                 row |= {"ratio_to": "plain", "ratio": statistics.median(turns), "runs": len(turns)}
-            elif beside != subject and limit and metric not in ("bytes_per_binding", "repair_ms"):
-                row |= {"ratio_to": beside, "ratio": row["value"] / limit}
+            elif (beside != subject or of_case != case) and limit and metric not in ("bytes_per_binding", "repair_ms"):
+                row |= {"ratio_to": beside, "ratio": self.beside(values, self.seen[of_case, beside, metric])}
             result.append(row)
         return result
 

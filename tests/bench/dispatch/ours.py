@@ -102,7 +102,19 @@ class Ours(Subject):
 
 
 class Learn(Ours):
+    """As bare-learn: one flow with an idle timeout for each binding."""
+
     name = "learn"
+    store = "timed"
+    idle_timeout = "60s"
+    most_bindings = 1_000_000  # with generations, see with_store
+
+
+class LearnGenerations(Learn):
+    """What `store: auto` means with the default limit."""
+
+    variant = "generations"
+    store = "generations"
 
 
 class Reactive(Ours):

@@ -2,9 +2,12 @@
 
 import shutil
 
+from lab.waiting import wait_until
+
 from bed import COUNT, GATEWAY_MAC, NAMES, PORT, SID, Bed, bid
 
 UPLINK_MAC = "02:00:00:00:09:01"
+MONITOR_PORT = 6654
 
 
 class Missing(Exception):
@@ -22,6 +25,7 @@ class Subject:
     """One way to dispatch demands, started on a bed of its own."""
 
     name = ""
+    variant = ""  # which kind, where a subject is measured in several
     middle = "switch"
     sid = SID
     gateway_mac = GATEWAY_MAC
@@ -155,3 +159,27 @@ class BareLearn(StatelessGroup):
     def forget(self):
         self.bed.switch.ofctl("del-flows", "br0", "table=10")
         return True
+
+
+class BareLearnMonitored(BareLearn):
+    """The same while a flow monitor reports each learned flow to another host, as the product's controller has it."""
+
+    variant = "monitored"
+
+    def start(self):
+        super().start()
+        lab, switch = self.bed.lab, self.bed.switch
+        address = lab.management_address("dr")
+        switch.vsctl("set-controller", "br0", f"ptcp:{MONITOR_PORT}:{address}", "--", "set", "controller", "br0",
+                     "connection-mode=out-of-band")
+        target = f"tcp:{address}:{MONITOR_PORT}"
+        wait_until(lambda: switch.run("ovs-ofctl", "-O", "OpenFlow15", "show", target, check=False), 10,
+                   "the bridge at its port for monitors")
+        monitor = lab.start("ctl", "monitor", ["ovs-ofctl", "-O", "OpenFlow15", f"--unixctl={lab.path('monitor.ctl')}",
+                                               "monitor", target, "watch:!initial,table=10"])
+
+        def reported():  # it writes in blocks
+            self.generate("new", flows=64, rate=1000, wait=0.1)
+            return "event=ADDED" in monitor.output()
+
+        wait_until(reported, 10, "the flow monitor's reports")

@@ -93,10 +93,9 @@ def test_learn_shares(case):
     fabric = case.edge(services, instances)
     fabric.mute_farm()
     generator = Generator(fabric)
-    for name, sid, mode, _ in pairs:
+    for name, sid, _, _ in pairs:
         weights = renamed[name]
-        report = generator.new(list(weights), demands, sid=sid, port=9000, clients=demands // 20, source_ports=20,
-                               window=256 if mode == "learn" else 64)
+        report = generator.new(list(weights), demands, sid=sid, port=9000, clients=demands // 20, source_ports=20)
         require_shares(flows_at(report), weights)
         assert report["flows_moved"] == 0, short(report)
 
@@ -135,7 +134,8 @@ def test_learn_client_bursts(case):
     planned = fabric.row("switches", "dr")["plan_changes"]
     seconds = case.scale(2, 10)
     fabric.wire.change(times=100000, every_ms=100, what="load", seed=7)
-    space = {"proto": "tcp", "port": 9000, "clients": clients, "source_ports": 16, "group": "client"}
+    space = {"proto": "tcp", "port": 9000, "clients": clients, "source_ports": 16, "group": "client",
+             "window": 64}
     remembered = fabric.lab.path("map")
 
     def under_churn(name, **options):

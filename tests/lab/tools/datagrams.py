@@ -1,6 +1,7 @@
 """UDP as an application sees it, errors included.
 
-Usage: datagrams.py ask ADDRESS PORT COUNT OCTETS [SOURCE]   each from a socket of its own: who answered, as long
+Usage: datagrams.py ask ADDRESS PORT COUNT OCTETS [SOURCE or - [WAIT]]   each from a socket of its own, waiting so many
+                                                             seconds: who answered, as long
        datagrams.py error ADDRESS PORT TTL [SOURCE]          sends one; which ICMP error the socket gets, from whom
 """
 
@@ -18,12 +19,12 @@ IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT = 10, 23, 0
 def open_socket(address, source=None):
     v6 = ":" in address
     sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
-    if source:
+    if source and source != "-":
         sock.bind((source, 0))
     return sock, v6
 
 
-def ask(address, port, count, octets, source=None):
+def ask(address, port, count, octets, source=None, wait=WAIT_S):
     result = {"answered": 0, "short": 0, "instances": {}}
     for number in range(count):
         sock, v6 = open_socket(address, source)
@@ -34,7 +35,7 @@ def ask(address, port, count, octets, source=None):
             sock.connect((address, port))
             question = (b"%d" % number).ljust(octets, b"q")
             sock.send(question)
-            sock.settimeout(WAIT_S)
+            sock.settimeout(float(wait))  # 0: only what is there at once
             try:
                 answer = sock.recv(65536)
             except OSError:

@@ -47,7 +47,7 @@ TEST_F(TimeoutTest, IdleBindingEndsAndTellsWhoseItWas) {
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("reason=idle"));
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("cookie:0xd1030001000b0001"));
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("reg1=0x1"));
-  EXPECT_THAT(ovs->MonitorText(), HasSubstr("nw_src=192.168.10.7"));
+  EXPECT_THAT(ovs->MonitorText(), HasSubstr("reg8=0xc0a80a07"));
 }
 
 TEST_F(TimeoutTest, FinShortensTheWait) {

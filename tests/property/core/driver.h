@@ -57,6 +57,11 @@ class Driver {
     core_->Step(event, now_, &effects);
     if (tamper_) tamper_(&effects);
     Note(effects);
+    for (const Effect& effect : effects) {
+      // Keys of a former configuration, bound by a switch that has no plan of this one yet.
+      const auto* removed = std::get_if<RemoveBinding>(&effect);
+      if (removed != nullptr && oracle.switches[removed->at].plan == nullptr) views_.erase(removed->key);
+    }
     oracle.Take(effects, now_, step_, allowed);
     for (const Effect& effect : effects) {
       if (const auto* count = std::get_if<CountBindings>(&effect)) to_count_.push_back(count->at);

@@ -109,6 +109,10 @@ inline void Driver::SwitchLife() {
       found.push_back(binding);
     }
   }
+  for (const FoundBinding& binding : found) {
+    sw.doomed.erase(binding.key);
+    oracle.flowless.erase(binding.key);
+  }
   const bool fresh = sw.plan == nullptr && now_.mono - restarted_at_ < std::chrono::seconds{5};
   const auto before = sw.holds;
   sw.found = true;

@@ -110,7 +110,7 @@ class Oracle {
       sw.ForEach([&](const BindingKey& key, const World::Held& held) {
         const auto row = rows.find(key);
         if (sw.OnItsWay(key) || sw.beneath.count(key) != 0) return;
-        if (sw.plan == nullptr && held.place != BindingPlace::kTimed) return;  // a former store's, perhaps
+        if (sw.plan == nullptr) return;  // in a former store's table, perhaps
         if (row == rows.end() || row->second != held.instance)
           fail("a flow without its row: service " + std::to_string(key.service.value()) + " switch " +
                std::to_string(id.value()) + " " + key.client.ToString() + ":" + std::to_string(key.src_port) +

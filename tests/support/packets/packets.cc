@@ -92,6 +92,12 @@ Bytes Transport(IpProto proto, uint16_t src_port, uint16_t dst_port, uint8_t tcp
   return out;
 }
 
+// UDP's 0 means none, so one that comes out as 0 is sent as its complement (RFC 768).
+void SetChecksum(Bytes& body, size_t at, IpProto proto, uint32_t pseudo) {
+  const uint16_t sum = Checksum(body, pseudo);
+  Set16(body, at, proto == IpProto::kUdp && sum == 0 ? uint16_t{0xffff} : sum);
+}
+
 }  // namespace
 
 MacAddress Mac(std::string_view text) { return Must(MacAddress::Parse(text)); }
@@ -135,7 +141,7 @@ Bytes Build(const Ipv4Packet& p) {
     const uint32_t pseudo = p.proto == IpProto::kIcmp ? 0
                                                       : PseudoSum(std::span(out).subspan(ip + 12, 8),
                                                                   static_cast<uint8_t>(p.proto), body.size());
-    Set16(body, at, Checksum(body, pseudo));
+    SetChecksum(body, at, p.proto, pseudo);
   }
   out.insert(out.end(), body.begin(), body.end());
   return out;
@@ -176,7 +182,7 @@ Bytes Build(const Ipv6Packet& p) {
   const Bytes addresses = AddressesOf(p.src, p.dst);
   if (const size_t at = ChecksumAt(p.proto); at != 0 && !body.empty()) {
     if (p.proto == IpProto::kUdp) Set16(body, 4, static_cast<uint16_t>(body.size()));
-    Set16(body, at, Checksum(body, PseudoSum(addresses, proto, body.size())));
+    SetChecksum(body, at, p.proto, PseudoSum(addresses, proto, body.size()));
   }
   rest.insert(rest.end(), body.begin(), body.end());
 

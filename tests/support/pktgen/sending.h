@@ -12,7 +12,7 @@ namespace dyncast::pktgen {
 inline constexpr size_t kSendBatch = 64;
 
 // A full window that makes no progress for so long is taken for lost.
-inline constexpr uint64_t kStallNs = 200'000'000;
+inline constexpr uint64_t kStallNs = 2'000'000'000;
 
 class Sending {
  public:

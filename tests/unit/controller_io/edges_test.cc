@@ -86,13 +86,19 @@ class Intake : public testing::Test {
                 i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none);
     }
   }
-  // Sends until the subscriber counted one more message, good or bad: a slow joiner loses the first.
-  void SendUntilSeen(const std::vector<std::string>& parts) {
-    const uint64_t before = subscriber_->counters().received;
-    while (subscriber_->counters().received == before) {
+  // Sends until the subscriber counted one more: a slow joiner loses the first.
+  void SendUntil(const std::vector<std::string>& parts, uint64_t SubscriberCounters::*counter) {
+    const uint64_t before = subscriber_->counters().*counter;
+    while (subscriber_->counters().*counter == before) {
       Send(parts);
       subscriber_->Run(100, [this](wire::AgentMessage m) { got_.push_back(std::move(m)); });
     }
+  }
+  void SendUntilSeen(const std::vector<std::string>& parts) {
+    SendUntil(parts, &SubscriberCounters::received);
+  }
+  void SendUntilRefused(const std::vector<std::string>& parts) {
+    SendUntil(parts, &SubscriberCounters::malformed);
   }
   TempDir dir_;
   std::string endpoint_;
@@ -120,10 +126,10 @@ TEST_F(Intake, HandsOverWhatIsGoodAndCountsWhatIsNot) {
   got_.clear();
   EXPECT_EQ(subscriber_->counters().malformed, 0u);
 
-  SendUntilSeen({"heartbeat/edge2", "garbage"});
-  SendUntilSeen({"one part only"});
-  SendUntilSeen({wire::Topic(Beat()), wire::Encode(Beat()), "a third part", "and a fourth"});
-  SendUntilSeen({"heartbeat/another", wire::Encode(Beat())});
+  SendUntilRefused({"heartbeat/edge2", "garbage"});
+  SendUntilRefused({"one part only"});
+  SendUntilRefused({wire::Topic(Beat()), wire::Encode(Beat()), "a third part", "and a fourth"});
+  SendUntilRefused({"heartbeat/another", wire::Encode(Beat())});
   // Good ones that were still under way at first may arrive in between; nothing else may.
   for (const wire::AgentMessage& m : got_) EXPECT_EQ(m, Beat());
   EXPECT_GE(subscriber_->counters().malformed, 4u);

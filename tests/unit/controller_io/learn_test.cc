@@ -90,7 +90,8 @@ services:
     if (!neighbor.empty() && test::Ip(neighbor).is_v4()) {
       punt.reg5 = test::Ip(neighbor).v4();
     } else if (!neighbor.empty()) {
-      const auto& octets = test::Ip(neighbor).octets();
+      const IpAddress address = test::Ip(neighbor);
+      const auto& octets = address.octets();
       for (size_t i = 0; i < 16; ++i) punt.xxreg3[i / 4] = punt.xxreg3[i / 4] << 8 | octets[i];
     }
     fake_->SendPunt(punt, packet);
@@ -172,7 +173,7 @@ TEST_F(LearnLoopTest, WhatTheSwitchLearnsIsInTableDatabaseAndExplanation) {
 
 TEST_F(LearnLoopTest, ABurstOfLearnedBindingsReachesTheDatabase) {
   BringUpLearn();
-  constexpr uint64_t kBurst = 3000;
+  constexpr uint64_t kBurst = 20000;
   const InstanceId i1 = IdOf("i1");
   for (uint16_t i = 0; i < kBurst; ++i) {
     fake_->Learn(Learned(KeyOf("192.168.10.2", static_cast<uint16_t>(1024 + i)), i1));
@@ -184,7 +185,36 @@ TEST_F(LearnLoopTest, ABurstOfLearnedBindingsReachesTheDatabase) {
   EXPECT_EQ(check["switches"][0]["bindings_database"], kBurst);
   const Json status = Ask("GET", "/v1/status");
   EXPECT_EQ(status["counters"]["bindings_learned"], kBurst) << status;
-  EXPECT_EQ(status["services_full"], 0);
+  EXPECT_EQ(status["services_full"], 1) << "its limit is 20000";
+  EXPECT_EQ(status["alarms"].size(), 1u);
+
+  // All of them end by their timeout.
+  std::vector<std::string> keys;
+  for (const auto& [key, flow] : fake_->flows()) {
+    if (flow.table == static_cast<uint8_t>(pipeline::Table::kBinding)) keys.push_back(key);
+  }
+  ASSERT_EQ(keys.size(), kBurst);
+  for (const std::string& key : keys) ASSERT_TRUE(fake_->Expire(key, 0));
+  ASSERT_TRUE(Until([&] { return loop_->core().View(ReadClocks()).services[0].bindings == 0; }));
+  ASSERT_TRUE(store_->Flush(std::chrono::seconds(20)).ok());
+  EXPECT_EQ(Ask("GET", "/v1/bindings?service=web")["bindings"], Json::array());
+  EXPECT_EQ(Ask("GET", "/v1/status")["database"]["dropped"], 0);
+}
+
+TEST(BindingKeyOf, IcmpHasNoPorts) {
+  dyncast::Demand demand;
+  demand.client = test::Ip("fd00::1");
+  demand.proto = IpProto::kIcmp;
+  demand.src_port = 128;  // whatever a parser found there
+  demand.dst_port = 7;
+  for (AffinityKind kind : {AffinityKind::k5Tuple, AffinityKind::k4Tuple, AffinityKind::k3Tuple}) {
+    Affinity affinity;
+    affinity.kind = kind;
+    const BindingKey key = MakeBindingKey(affinity, SwitchId{1}, ServiceId{1}, demand);
+    EXPECT_EQ(key.src_port, 0);
+    EXPECT_EQ(key.dst_port, 0);
+    EXPECT_EQ(key.proto, IpProto::kIcmp);
+  }
 }
 
 TEST_F(LearnLoopTest, AMonitorGapIsCounted) {

@@ -43,7 +43,7 @@ switches:
     routes: [{to: 0.0.0.0/0, via: 172.16.1.1}]
 agents: [{name: edge, bids: [10.2.0.0/16]}]
 services:
-  - {name: web, sid: 10.96.0.1, ports: [tcp/8080], no_instance: drop}
+  - {name: web, sid: 10.96.0.1, ports: [tcp/8080], no_instance: drop, affinity: {limit: 20000}}
 )" + more;
 }
 
@@ -60,9 +60,13 @@ inline size_t Append(char* data, size_t size, size_t count, void* out) {
 
 class LoopFixture : public testing::Test {
  protected:
+  // Once for all suites: the library is set up before any thread starts.
   static void SetUpTestSuite() {
-    openflow::InitLibrary("unit_controller_io");
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    static const bool once = [] {
+      openflow::InitLibrary("unit_controller_io");
+      return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    }();
+    ASSERT_TRUE(once);
   }
 
   // What the controller is started with.

@@ -66,6 +66,7 @@ TEST(SelectGroups, AChangeOfWeightsIsOneGroupMod) {
   EXPECT_EQ(j.fake.flow_mods_seen(), flow_mods);
   j.Reconnect();
   j.Pump();
+  ASSERT_EQ(j.recorder.dispatch.back().size(), 1u);
   EXPECT_EQ(j.recorder.dispatch.back()[0].slots_v4, plan.groups[0].slots);
 }
 

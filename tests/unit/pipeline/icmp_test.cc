@@ -155,6 +155,35 @@ TEST(MapIcmpError, UdpWithoutAChecksumGetsNone) {
   EXPECT_EQ(ToHex(*mapped), ToHex(Build(frame)));
 }
 
+// A checksum that comes out as 0 is written as 0xffff; one address in 65,536 makes it so.
+TEST(MapIcmpError, UdpChecksumIsNeverZero) {
+  for (const bool v6 : {false, true}) {
+    IcmpFrame frame = IcmpFrame::Sample(v6, IpProto::kUdp);
+    const Bytes error = Build(frame);
+    const size_t checksum_at = v6 ? 14 + 40 + 8 + 40 + 6 : 14 + 20 + 8 + 20 + 6;
+    int found = 0;
+    for (uint32_t low = 0; low <= 0xffff; ++low) {
+      std::array<uint8_t, 16> octets{0xfd, 0x77};
+      octets[14] = static_cast<uint8_t>(low >> 8);
+      octets[15] = static_cast<uint8_t>(low);
+      const IpAddress to = v6 ? IpAddress::V6(octets) : IpAddress::V4(0xcb000000u | low);
+      const Result<Bytes> mapped = MapIcmpError(error, {.quoted_source = to});
+      ASSERT_TRUE(mapped.ok());
+      const int sum = (*mapped)[checksum_at] << 8 | (*mapped)[checksum_at + 1];
+      ASSERT_NE(sum, 0) << low;
+      if (sum != 0xffff) continue;
+      ++found;
+      frame.quoted_src = to;
+      EXPECT_EQ(ToHex(*mapped), ToHex(Build(frame)));
+      const Result<Bytes> back =
+          MapIcmpError(*mapped, {.quoted_source = IcmpFrame::Sample(v6, IpProto::kUdp).quoted_src});
+      ASSERT_TRUE(back.ok());
+      EXPECT_EQ(ToHex(*back), ToHex(error));
+    }
+    EXPECT_GE(found, 1);
+  }
+}
+
 TEST(ParseIcmpError, ShortAndOddQuotes) {
   IcmpFrame frame = IcmpFrame::Sample(false, IpProto::kTcp);
   frame.quoted_octets = 28;  // IPv4 header and 8 octets
