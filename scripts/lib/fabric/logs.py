@@ -12,7 +12,8 @@ USUAL = (
     # The tap of a bridge that goes away together with its switch.
     r"netdev_linux\|WARN\|ioctl\(SIOCGIFINDEX\)",
     # A userspace datapath on a loaded machine.
-    r"Unreasonably long|poll interval|timeval\|WARN\|(faults|disk|context switches)",
+    r"Unreasonably long|poll interval|timeval(\(\w+\))?\|WARN\|(faults|disk|context switches)",
+    r"ofproto_dpif_upcall(\(\w+\))?\|WARN\|upcall: datapath reached the dynamic limit",
     # A cgroup of the lab has no controllers: its use is read, its limits are not there.
     r"code=DC-AG-001 .*what=(cpu\.max|memory\.max|memory_utilization) ",
     r"dpif_netdev\|WARN\|There's no available \(non-isolated\) pmd thread",

@@ -9,6 +9,7 @@ README.md says what each figure is. Peers are optional packages: the bench names
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 
@@ -205,6 +206,7 @@ def main():
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--json", required=True)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # labs are taken down
     unknown = [n for n in arguments.subjects.split(",") if n not in SUBJECTS]
     unknown += [n for n in arguments.parts.split(",") if n not in PARTS]
     if unknown:

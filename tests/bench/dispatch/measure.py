@@ -58,13 +58,13 @@ def first_packet(subject, seconds):
     return report["latency_us"]["p50"], report["latency_us"]["p99"], report["lost"]
 
 
-def hold(subject, count):
+def hold(subject, count, window=256):
     """Makes `count` bindings; (number of the first flow, rate, bytes that the subject's process grew by for each)."""
     pid = subject.memory_pid()
     subject.generate("new", flows=500, window=16, seconds=5)  # buffers have grown after this
     before = resident_bytes(pid) if pid else 0
     first = subject.bed.take_flows(count)
-    report = subject.generate("new", flows=count, first=first, window=WINDOW, seconds=30 + count / 1000, wait=2)
+    report = subject.generate("new", flows=count, first=first, window=window, seconds=30 + count / 1000, wait=2)
     grown = (resident_bytes(pid) - before) / max(1, report["delivered"]) if pid else 0
     return first, report["delivered_per_s"], grown, report
 
@@ -92,4 +92,4 @@ def repair(subject, kill, victim, *, proto="udp", seconds=5.0, rate=500):
     kill(victim)
     report = subject.bed.finish(process)
     arrivals = report["arrivals"].get(victim)
-    return (arrivals[1] - died) * 1000 if arrivals else 0.0
+    return max(0.0, (arrivals[1] - died) * 1000) if arrivals else 0.0

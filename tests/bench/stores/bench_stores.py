@@ -9,6 +9,7 @@ README.md says what each figure is. The topology and the generator are those of 
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 
@@ -58,7 +59,9 @@ class Bench:
         self.ratios = {}  # (case, store, metric) -> (beside what, values)
 
     def make(self, store, size, **changes):
+        """One D-Router with a service of that store. Bindings stay for as long as the measuring takes."""
         self.labs += 1
+        changes = {"idle_timeout": "3600s"} | changes
         # Room for what is asked for besides; with `timed` the most that there is.
         cls = ours.with_store(ours.Learn, store, 100_000 if store == "timed" else size * 2 + 100_000, **changes)
         return cls(f"stor{os.getpid()}-{self.labs}")
@@ -227,6 +230,7 @@ def main():
     parser.add_argument("--sizes", help="bindings, by default 1000,10000,100000,1000000 (quick: the first two)")
     parser.add_argument("--parts", default=",".join(PARTS))
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # labs are taken down
     stores, parts = arguments.stores.split(","), arguments.parts.split(",")
     unknown = [name for name in stores if name not in STORES] + [name for name in parts if name not in PARTS]
     if unknown:

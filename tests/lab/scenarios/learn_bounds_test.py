@@ -21,7 +21,7 @@ def fail_over(case, present):
     # Bound one by one, so that nothing is lost before anything dies.
     active = {"port": 9000, "flows": count, "clients": count, "first_client": "100.80.0.0"}
     generator.new(["i1"], **active)
-    running = generator.start("established", ["i1", "i2"], rate=rate, seconds=120, **active)
+    running = generator.start("established", ["i1", "i2"], rate=rate, window=128, seconds=120, **active)
     held = wait_until(lambda: (n := sum(flows.count_bindings(fabric.switch).values())) >= present + count and n, 120,
                       f"{present + count} binding flows", poll_s=0.2)
     fabric.wait(lambda: fabric.row("switches", "dr")["bindings"] >= held, "bindings to be known", 120)

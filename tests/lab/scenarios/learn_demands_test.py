@@ -11,7 +11,7 @@ KEYS = {
     "4-tuple": ("udp/9000-9499", "udp", lambda n: {"clients": -(-n // 500), "ports": 500}),
     "3-tuple": ("sctp/9000", "sctp", lambda n: {"clients": n}),
     "client": ("icmp", "icmp", lambda n: {"clients": n}),
-    "client/24/120": ("udp/9000", "udp", lambda n: {"clients": n, "client_step": 256}),
+    "client/27/123": ("udp/9000", "udp", lambda n: {"clients": n, "client_step": 32}),  # 131,072 of them in a /10
 }
 
 

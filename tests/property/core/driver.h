@@ -208,7 +208,13 @@ class Driver {
     for (const Effect& effect : effects) {
       if (const auto* forward = std::get_if<ForwardDemand>(&effect)) went = forward->instance;
     }
-    if (must.valid() && went != must) oracle.broken.push_back(step_ + ": did not go where it is bound");
+    if (must.valid() && went != must && sw.plan != nullptr)
+      oracle.broken.push_back(step_ + ": did not go where it is bound, service " +
+                              std::to_string(key.service.value()) + " switch " + std::to_string(id.value()) +
+                              " key " + key.client.ToString() + ":" + std::to_string(key.src_port) +
+                              " bound to " + std::to_string(must.value()) + " held " +
+                              std::to_string(held ? held->instance.value() : 0) + " place " +
+                              std::to_string(held ? static_cast<int>(held->place) : 9));
     oracle.Take(effects, now_, step_, {});
     oracle.Check(*core_, now_, step_);
   }
@@ -220,6 +226,8 @@ class Driver {
   void SelfMade(SwitchId id, const PlannedService& service, const BindingKey& key,
                 const DemandArrived& demand);
   void Agent() {
+    // News of an instance that gets another D-BID in this step could cross the removal of its flows.
+    for (auto& [id, sw] : oracle.switches) Report(id);
     const std::string agent = Pick(2) == 0 ? "a2" : "a3";
     auto& [epoch, sequence] = agents_[agent];
     if (epoch == 0 || Pick(200) == 0) {

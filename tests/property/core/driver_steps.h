@@ -60,7 +60,7 @@ inline void Driver::SelfMade(SwitchId id, const PlannedService& service, const B
           std::to_string(oracle.rows.count(key) ? oracle.rows[key].value() : 0) + " found " +
           std::to_string(sw.found) + " plan " + std::to_string(sw.plan != nullptr));
   }
-  if (bound) {
+  if (bound && oracle.Usable(went)) {
     const auto flow = sw.flows.find(key);
     const bool timed = StoreOf(service.spec.affinity) == BindingStoreKind::kTimed;
     views_[key] = {

@@ -229,10 +229,6 @@ class Oracle {
     std::erase_if(sw.flows, [&](const auto& entry) {
       return entry.first.service == e.service && entry.second.instance == e.instance;
     });
-    // News on their way would make rows without flows, until the sweep for stale rows or a flip ends them.
-    std::erase_if(sw.unreported, [&](const FoundBinding& news) {
-      return news.key.service == e.service && news.instance == e.instance;
-    });
     for (const size_t turn : {0, 1}) {
       std::erase_if(sw.turns[turn], [&](const auto& entry) {
         if (entry.first.service != e.service || entry.second != e.instance) return false;

@@ -142,8 +142,6 @@ const Case kForms[] = {
     {"icmp_with_port", "tcp/80]", "icmp/8]",
      "27:13: key 'services[1].ports[0]': value 'icmp/8': must be icmp, tcp/PORT, udp/PORT, sctp/PORT or "
      "PROTOCOL/FIRST-LAST, ports 1 to 65535"},
-    {"vlan_zero", "role: access,", "role: access, vlan: 0,",
-     "9:40: key 'switches[0].ports[0].vlan': value '0': must be an integer, 1 to 4094"},
     {"vlan_reserved", "role: access,", "role: access, vlan: 4095,",
      "9:40: key 'switches[0].ports[0].vlan': value '4095': must be an integer, 1 to 4094"},
     {"store_word", "idle_timeout: 60s", "store: hash",
