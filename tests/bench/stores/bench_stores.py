@@ -32,7 +32,8 @@ MOST = {"timed": 90_000, "none": FEW}
 MOST_ACTIVE = 100_000  # an active flow has a datapath flow, and Open vSwitch keeps at most 200,000 of these
 NEW_PER_S_IDLE, NEW_PER_S_ACTIVE = 1000, 500
 FURTHER = {"timed": 4000, "generations": 4000, "conntrack": 20_000, "none": 20_000}
-UNITS = {"demands_per_s": "1/s", "cpu_us_per_demand": "us", "established_pps": "1/s", "rtt_p99_us": "us",
+UNITS = {"demands_per_s": "1/s", "cpu_us_per_demand": "us", "established_pps": "1/s",
+         "established_mbps": "Mbit/s", "rtt_p99_us": "us",
          "established_lost": "packets", "established_moved": "flows", "bytes_per_binding": "bytes",
          "controller_bytes_per_binding": "bytes", "new_lost": "packets", "longest_silence_ms": "ms"}
 
@@ -107,45 +108,41 @@ class Bench:
         wait_until(few, 60, "the end of the datapath's flows", poll_s=0.5)
 
     def probe(self, subject, store, first):
-        """(packets per second over 1,000 flows, their round trips beside new demands, further demands, CPU each)."""
-        flows = min(FEW, measure.ACTIVE)
-        pps = self.packets(subject, first, flows)
-        trips = measure.round_trips(subject, first, flows, self.seconds, NEW_PER_S_IDLE)
+        """(round trips of 1,000 flows beside new demands, further demands, CPU each of these)."""
+        trips = measure.round_trips(subject, first, measure.ACTIVE, self.seconds, NEW_PER_S_IDLE)
         before = cpu_seconds(subject.pids())
         further = subject.generate("new", flows=FURTHER[store], window=measure.WINDOW, seconds=20)
         cpu = (cpu_seconds(subject.pids()) - before) * 1e6 / max(1, further["delivered"])
-        return pps, trips, further, cpu
-
-    def packets(self, subject, first, flows, **options):
-        subject.generate("established", flows=flows, first=first, window=measure.WINDOW, seconds=0.3, wait=0.3)
-        return subject.generate("established", flows=flows, first=first, window=measure.WINDOW, seconds=self.seconds,
-                                **options)["delivered_per_s"]
+        return trips, further, cpu
 
     def idle(self, store, size):
         case = f"idle-{label(size)}"
         with self.make(store, size) as subject, self.plain() as plain:
             first = self.fill(subject, store, size, case)
             for _ in range(self.rounds):
-                limit = self.packets(plain, 0, FEW)
                 few = None
                 if size > FEW:  # anew each time, since every turn adds bindings
                     with self.make(store, FEW) as other:
                         start = self.fill(other, store, FEW)
                         few = self.probe(other, store, start)
                 self.wait_idle(subject)
-                self.note_probe(case, store, self.probe(subject, store, first), few, limit)
+                limit = measure.established(plain, 0, measure.ACTIVE, self.seconds)
+                pps, mbps, _ = measure.established(subject, first, measure.ACTIVE, self.seconds)
+                self.note(case, store, established_pps=pps, established_mbps=mbps)
+                self.ratio(case, store, "established_pps", "plain", pps, limit[0])
+                self.ratio(case, store, "established_mbps", "plain", mbps, limit[1])
+                self.note_probe(case, store, self.probe(subject, store, first), few)
 
-    def note_probe(self, case, store, seen, few, limit):
-        pps, trips, further, cpu = seen
-        self.note(case, store, demands_per_s=further["delivered_per_s"], cpu_us_per_demand=cpu, established_pps=pps,
+    def note_probe(self, case, store, seen, few):
+        trips, further, cpu = seen
+        self.note(case, store, demands_per_s=further["delivered_per_s"], cpu_us_per_demand=cpu,
                   rtt_p99_us=trips["rtt_us"]["p99"], established_lost=trips["unanswered"],
                   established_moved=trips["flows_moved"], new_lost=trips["new"]["lost"] + further["lost"])
-        self.ratio(case, store, "established_pps", "plain", pps, limit)
         if few:
             beside = f"{label(FEW)} bindings"
-            self.ratio(case, store, "demands_per_s", beside, further["delivered_per_s"], few[2]["delivered_per_s"])
-            self.ratio(case, store, "cpu_us_per_demand", beside, cpu, few[3])
-            self.ratio(case, store, "rtt_p99_us", beside, trips["rtt_us"]["p99"], few[1]["rtt_us"]["p99"])
+            self.ratio(case, store, "demands_per_s", beside, further["delivered_per_s"], few[1]["delivered_per_s"])
+            self.ratio(case, store, "cpu_us_per_demand", beside, cpu, few[2])
+            self.ratio(case, store, "rtt_p99_us", beside, trips["rtt_us"]["p99"], few[0]["rtt_us"]["p99"])
 
     # ---- Active: all of them talk, further demands come ----------------------------------------
 
