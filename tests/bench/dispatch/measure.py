@@ -58,7 +58,7 @@ def first_packet(subject, seconds):
     return report["latency_us"]["p50"], report["latency_us"]["p99"], report["lost"]
 
 
-def hold(subject, count, window=256):
+def hold(subject, count, window=WINDOW):
     """Makes `count` bindings; (number of the first flow, rate, bytes that the subject's process grew by for each)."""
     pid = subject.memory_pid()
     subject.generate("new", flows=500, window=16, seconds=5)  # buffers have grown after this

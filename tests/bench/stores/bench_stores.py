@@ -31,6 +31,7 @@ LABELS = {1000: "1k", 10_000: "10k", 90_000: "90k", 100_000: "100k", 1_000_000: 
 MOST = {"timed": 90_000, "none": FEW}
 MOST_ACTIVE = 100_000  # an active flow has a datapath flow, and Open vSwitch keeps at most 200,000 of these
 NEW_PER_S_IDLE, NEW_PER_S_ACTIVE = 1000, 500
+FILL_WINDOW = 256
 FURTHER = {"timed": 4000, "generations": 4000, "conntrack": 20_000, "none": 20_000}
 UNITS = {"demands_per_s": "1/s", "cpu_us_per_demand": "us", "established_pps": "1/s",
          "established_mbps": "Mbit/s", "rtt_p99_us": "us",
@@ -86,7 +87,7 @@ class Bench:
         """Makes `size` bindings and waits until they are idle; the number of the first flow."""
         controller = subject.controller_memory_pid()
         before = resident_bytes(controller)
-        first, rate, grown, report = measure.hold(subject, size)
+        first, rate, grown, report = measure.hold(subject, size, window=FILL_WINDOW)
         if report["lost"]:
             say(f"{store}: {report['lost']} of {report['sent']} demands lost while binding")
         if case:
