@@ -111,7 +111,8 @@ class Bench:
             with self.make(holder) as subject:
                 first, _, grown, report = measure.hold(subject, count)
                 if report["lost"]:
-                    say(f"established-{label} {cls.name}: {report['lost']} of {report['sent']} demands lost while binding")
+                    say(f"established-{label} {cls.name}: {report['lost']} of {report['sent']} demands lost while "
+                        "binding")
                 flows = min(count, measure.ACTIVE)
                 pps, mbps = self.beside_plain(f"established-{label}", subject, first, flows)
             values = {"established_pps": pps, "established_mbps": mbps}

@@ -153,14 +153,16 @@ class Bench:
         with self.make(store, size) as subject:
             first = self.fill(subject, store, size)
             # Each flow once and more, so that all have their datapath flow.
-            subject.generate("established", flows=size, first=first, window=measure.WINDOW, seconds=max(0.5, size / 10_000))
+            subject.generate("established", flows=size, first=first, window=measure.WINDOW,
+                             seconds=max(0.5, size / 10_000))
             for _ in range(self.rounds):
                 quiet = subject.generate("established", flows=size, first=first, window=measure.WINDOW, seconds=seconds)
                 busy = subject.generate("established", flows=size, first=first, window=measure.WINDOW, seconds=seconds,
                                         background=NEW_PER_S_ACTIVE)
                 self.note(case, store, established_pps=quiet["delivered_per_s"])
                 self.note(f"{case}-{NEW_PER_S_ACTIVE}-new-per-s", store, established_pps=busy["delivered_per_s"],
-                          established_lost=busy["lost"], established_moved=busy["flows_moved"], new_lost=busy["new"]["lost"])
+                          established_lost=busy["lost"], established_moved=busy["flows_moved"],
+                          new_lost=busy["new"]["lost"])
                 self.ratio(f"{case}-{NEW_PER_S_ACTIVE}-new-per-s", store, "established_pps", "without new ones",
                            busy["delivered_per_s"], quiet["delivered_per_s"])
 
