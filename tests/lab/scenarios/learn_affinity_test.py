@@ -121,7 +121,7 @@ def test_learn_drain_and_deadline(case):
 @scenario()
 def test_learn_slow_start(case):
     """An instance that comes up gets a growing part of the slots until it has its share."""
-    window_s = 3
+    window_s = 6
     fabric = case.edge([service(sid=("10.96.0.1",), slow_start=f"{window_s}s")], {"i1": "web"})
     # An instance among others that are as young has its whole share.
     warm = time.monotonic() + window_s

@@ -22,9 +22,11 @@ def fail_over(case, present):
     active = {"port": 9000, "flows": count, "clients": count, "first_client": "100.80.0.0"}
     generator.new(["i1"], **active)
     running = generator.start("established", ["i1", "i2"], rate=rate, window=128, seconds=120, **active)
+    began = time.time()
     held = wait_until(lambda: (n := sum(flows.count_bindings(fabric.switch).values())) >= present + count and n, 120,
                       f"{present + count} binding flows", poll_s=0.2)
     fabric.wait(lambda: fabric.row("switches", "dr")["bindings"] >= held, "bindings to be known", 120)
+    wait_until(lambda: time.time() > began + 2, 10, "each active flow to be seen at i1")
     fabric.wire.add("i2", "web")
     fabric.wire.tell()
     fabric.wait_slots("web", ["i1", "i2"])
