@@ -79,7 +79,7 @@ TEST(SocketReader, ManyPortsInOneDumpKeepTheirOrder) {
 // A dual-stack server (most of them): one IPv6 wildcard socket serves an IPv4 D-BID.
 TEST(SocketReader, SeesAnIPv4InstanceBehindAnIPv6Socket) {
   const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) GTEST_SKIP() << "no IPv6";
+  ASSERT_GE(fd, 0) << "this test needs IPv6";
   for (const int only_v6 : {0, 1}) {
     const int server = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(server, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
@@ -139,7 +139,7 @@ TEST(SocketReader, ReadsAnotherNetworkNamespace) {
   const std::string path = ready.get_future().get();
   if (path.empty()) {
     holder.join();
-    GTEST_SKIP() << "making a network namespace needs CAP_SYS_ADMIN";
+    FAIL() << "making a network namespace needs CAP_SYS_ADMIN: run the tests as root";
   }
   SocketReader reader;
   const ListeningPort port{.address = *IpAddress::Parse("10.1.2.3"), .port = 8080};
