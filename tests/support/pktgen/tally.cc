@@ -32,6 +32,7 @@ void Histogram::Add(uint64_t ns) {
 }
 
 uint64_t Histogram::Quantile(double share) const {
+  if (share >= 1) return max_;
   const auto wanted = static_cast<uint64_t>(share * static_cast<double>(count_));
   uint64_t below = 0;
   for (size_t i = 0; i < buckets_.size(); ++i) {

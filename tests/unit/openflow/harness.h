@@ -1,6 +1,7 @@
 // A session and an emulated switch joined in memory: no socket, no clock.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -148,8 +149,9 @@ class Joined : public openflow::Session::Host {
  private:
   template <typename F>
   static bool Carry(openflow::OutBuffer* from, F&& to) {
-    const std::vector<uint8_t> bytes(from->pending().begin(), from->pending().end());
-    if (bytes.empty()) return false;
+    if (from->pending().empty()) return false;
+    std::vector<uint8_t> bytes(from->pending().size());
+    std::copy(from->pending().begin(), from->pending().end(), bytes.begin());
     from->Consume(bytes.size());
     openflow::ByteView rest(bytes);
     size_t size = 0;
