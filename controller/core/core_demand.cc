@@ -103,6 +103,7 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
                                       .in_port = event.in_port,
                                       .service = event.service,
                                       .instance = row->instance,
+                                      .bid = registry_.Find(row->instance)->record.bid,
                                       .packet = event.packet});
 }
 
@@ -203,6 +204,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
                                       .in_port = event.in_port,
                                       .service = event.service,
                                       .instance = instance,
+                                      .bid = registry_.Find(instance)->record.bid,
                                       .packet = event.packet});
   auto& record = std::get<BindingStarted>(std::get<Record>(
       effects->emplace_back(std::in_place_type<Record>, std::in_place_type<BindingStarted>)));
@@ -250,6 +252,7 @@ void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, cons
                                       .in_port = event.in_port,
                                       .service = event.service,
                                       .instance = best->id(),
+                                      .bid = best->record.bid,
                                       .packet = event.packet});
 }
 

@@ -1,5 +1,5 @@
-// ICMP errors about steered packets, and packets whose TTL ran out here. All of it is metered by the switch;
-// nothing is kept.
+// What the switch cannot do to a packet by itself: ICMP errors about steered packets, later IPv4 fragments, and
+// packets whose TTL ran out here. All of it is metered by the switch; nothing is kept.
 #include <algorithm>
 
 #include "controller/core/core_impl.h"
@@ -93,6 +93,46 @@ void Core::Impl::IcmpErrorToSid(const IcmpErrorArrived& event, Effects* effects)
     ++copies;
     forward(*instance);
   }
+}
+
+void Core::Impl::On(const FragmentArrived& event, Now now, Effects* effects) {
+  const Switch* sw = FindSwitch(event.at);
+  const Service* service = services_.Find(event.service);
+  if (sw == nullptr || !sw->configured || service == nullptr || !service->configured) {
+    ++counters_["fragments-of-nothing-known"];
+    return;
+  }
+  if (event.to_client) {
+    ++counters_["fragments-returned"];
+    effects->emplace_back(ReturnFragment{.at = event.at,
+                                         .neighbor = event.neighbor,
+                                         .sid = service->SidFor(event.demand.client),
+                                         .packet = event.packet});
+    return;
+  }
+  const Instance* instance = registry_.Find(event.instance);
+  if (instance != nullptr && instance->in_plan() && instance->record.service == event.service) {
+    ++counters_["fragments-forwarded"];
+    effects->emplace_back(ForwardDemand{.at = event.at,
+                                        .in_port = event.in_port,
+                                        .service = event.service,
+                                        .instance = event.instance,
+                                        .bid = instance->record.bid,
+                                        .packet = event.packet});
+    return;
+  }
+  // The switch that decides for itself gives the key another instance with the next first fragment.
+  if (service->spec.dispatch == Dispatch::kLearn) {
+    ++counters_["fragments-dropped-no-egress"];
+    return;
+  }
+  On(DemandArrived{.at = event.at,
+                   .service = event.service,
+                   .demand = event.demand,
+                   .in_port = event.in_port,
+                   .egress_gone = true,
+                   .packet = event.packet},
+     now, effects);
 }
 
 void Core::Impl::On(const TtlExceeded& event, Now, Effects* effects) {

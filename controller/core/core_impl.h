@@ -46,6 +46,7 @@ struct Switch {
   uint64_t learned = 0;
   uint64_t monitor_gaps = 0;
   std::optional<MonoTime> gap_told;
+  std::map<ServiceId, uint64_t> unbound;  // as the switch counted last
   std::string last_error;
 
   bool ready() const { return configured && connected && numbers.has_value(); }
@@ -68,9 +69,11 @@ struct Core::Impl {
   void On(const BindingsLearned& event, Now now, Effects* effects);
   void On(const MonitorGap& event, Now now, Effects* effects);
   void On(const BindingsCounted& event, Now now, Effects* effects);
+  void On(const UnboundCounted& event, Now now, Effects* effects);
   void On(const NeighborWanted& event, Now now, Effects* effects);
   void On(const NeighborFound& event, Now now, Effects* effects);
   void On(const IcmpErrorArrived& event, Now now, Effects* effects);
+  void On(const FragmentArrived& event, Now now, Effects* effects);
   void On(const TtlExceeded& event, Now now, Effects* effects);
   void On(const DrainRequested& event, Now now, Effects* effects);
   void On(const Tick& event, Now now, Effects* effects);

@@ -110,6 +110,19 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
   record.decision.context = dispatch->context;
 }
 
+void Core::Impl::On(const UnboundCounted& event, Now, Effects*) {
+  Switch* sw = FindSwitch(event.at);
+  if (sw == nullptr || !sw->connected) return;
+  for (const UnboundPackets& unbound : event.packets) {
+    Service* service = services_.Find(unbound.service);
+    if (service == nullptr) continue;
+    // A flow that has taken less than before was made anew.
+    uint64_t& before = sw->unbound[unbound.service];
+    service->demands_unbound += unbound.packets - (before <= unbound.packets ? before : 0);
+    before = unbound.ended ? 0 : unbound.packets;
+  }
+}
+
 void Core::Impl::On(const MonitorGap& event, Now now, Effects* effects) {
   Switch* sw = FindSwitch(event.at);
   if (sw == nullptr || !sw->configured) return;

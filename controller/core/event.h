@@ -103,6 +103,18 @@ struct IcmpErrorArrived {
   // What it quotes, as it stands in the packet: source and destination of the quoted packet.
   Demand quoted;
 };
+// A later IPv4 fragment whose address the switch leaves to the controller: of a demand, on its way to
+// `instance`, or of an answer, on its way to the client by `neighbor`.
+struct FragmentArrived {
+  SwitchId at;
+  ServiceId service;
+  bool to_client = false;
+  InstanceId instance;  // !to_client
+  IpAddress neighbor;   // to_client
+  PortNo in_port;
+  Demand demand;        // as it stands in the packet, without ports
+  std::span<const uint8_t> packet;
+};
 // A routed packet whose TTL or hop limit ran out here.
 struct TtlExceeded {
   SwitchId at;
@@ -114,6 +126,11 @@ struct TtlExceeded {
 struct BindingsCounted {
   SwitchId at;
   std::vector<FoundBinding> bindings;
+};
+// What the switch steered without a binding since it went by hash for the service, with dispatch learn.
+struct UnboundCounted {
+  SwitchId at;
+  std::vector<UnboundPackets> packets;
 };
 // A packet to a neighbour (next hop, D-BID, client) whose MAC the switch does not know.
 struct NeighborWanted {
@@ -138,8 +155,8 @@ struct Tick {};
 
 using Event =
     std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost, DemandArrived,
-                 BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap, BindingsCounted,
-                 NeighborWanted, NeighborFound, IcmpErrorArrived, TtlExceeded, DrainRequested, Tick>;
+                 BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap, BindingsCounted, UnboundCounted,
+                 NeighborWanted, NeighborFound, IcmpErrorArrived, FragmentArrived, TtlExceeded, DrainRequested, Tick>;
 
 // ---- Effects ------------------------------------------------------------------------------------
 
@@ -169,12 +186,13 @@ struct RemoveBindingsAt {
   ServiceId service;
   BindingPlace place = BindingPlace::kTimed;
 };
-// Send the demand's packet on, through the egress of `instance`. `packet` is the event's.
+// Send the demand's packet on, through the egress of `instance`, which is at `bid`. `packet` is the event's.
 struct ForwardDemand {
   SwitchId at;
   PortNo in_port;
   ServiceId service;
   InstanceId instance;
+  IpAddress bid;
   std::span<const uint8_t> packet;
 };
 // Answer a demand that nobody may take: ICMP destination unreachable, host (RFC 792).
@@ -220,6 +238,13 @@ struct ReturnIcmpError {
   IpAddress sid;
   std::span<const uint8_t> packet;
 };
+// Send a later fragment of an answer on to the client, from `sid`.
+struct ReturnFragment {
+  SwitchId at;
+  IpAddress neighbor;
+  IpAddress sid;
+  std::span<const uint8_t> packet;
+};
 // Answer with ICMP time exceeded (RFC 792, RFC 4443) from `gateway`, out of the port the packet came from.
 struct AnswerTtlExceeded {
   SwitchId at;
@@ -230,7 +255,7 @@ struct AnswerTtlExceeded {
 
 using Effect = std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, RemoveBindingsAt,
                             ForwardDemand, RefuseDemand, AskNeighbor, SendHeld, CountBindings,
-                            ForwardIcmpError, ReturnIcmpError, AnswerTtlExceeded, Record>;
+                            ForwardIcmpError, ReturnIcmpError, ReturnFragment, AnswerTtlExceeded, Record>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dyncast::core

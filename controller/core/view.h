@@ -47,7 +47,7 @@ struct ServiceView {
   uint64_t bindings = 0;
   uint64_t demands = 0;          // decided since the start
   uint64_t demands_refused = 0;  // no instance
-  uint64_t demands_unbound = 0;  // served without a binding: over the limit
+  uint64_t demands_unbound = 0;  // packets steered without a binding: over the limit
 };
 
 struct MetricView {

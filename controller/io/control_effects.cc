@@ -48,7 +48,10 @@ void ControlLoop::Do(const core::RemoveBindingsAt& e) {
 }
 
 void ControlLoop::Do(const core::ForwardDemand& e) {
-  server_.ForwardDemand(Dpid(e.at), e.in_port, e.service, e.instance, e.packet);
+  // With its destination in place, egress has nothing left to write that could spoil it.
+  const auto mapped = pipeline::MapLaterFragment(e.packet, {}, e.bid);
+  server_.ForwardDemand(Dpid(e.at), e.in_port, e.service, e.instance,
+                        mapped ? std::span<const uint8_t>(*mapped) : e.packet);
 }
 
 void ControlLoop::Do(const core::RefuseDemand& e) {
@@ -90,6 +93,14 @@ void ControlLoop::Do(const core::ReturnIcmpError& e) {
   Result<std::vector<uint8_t>> mapped = pipeline::MapIcmpError(e.packet, to);
   if (!mapped.ok()) return IcmpErrorUnmapped(e.at, mapped.error());
   server_.SendToNeighbor(Dpid(e.at), e.neighbor, *mapped);
+}
+
+void ControlLoop::Do(const core::ReturnFragment& e) {
+  if (const auto mapped = pipeline::MapLaterFragment(e.packet, e.sid, {})) {
+    server_.SendToNeighbor(Dpid(e.at), e.neighbor, *mapped);
+  } else {
+    ++unreadable_packets_;
+  }
 }
 
 void ControlLoop::Do(const core::AnswerTtlExceeded& e) {

@@ -82,6 +82,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void OnPunt(DatapathId dpid, const openflow::Punt& punt) override;
   void OnBindingEnded(DatapathId dpid, const FoundBinding& binding, EndReason reason) override;
   void OnBindingRefused(DatapathId dpid, const BindingKey& key, const std::string& error) override;
+  void OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> packets) override;
   void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) override;
   void OnChecked(DatapathId dpid, uint64_t request, const openflow::SyncReport& static_flows,
                  std::vector<FoundBinding> bindings) override;
@@ -120,6 +121,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void Do(const core::CountBindings& e);
   void Do(const core::ForwardIcmpError& e);
   void Do(const core::ReturnIcmpError& e);
+  void Do(const core::ReturnFragment& e);
   void Do(const core::AnswerTtlExceeded& e);
   void Do(Record& record);
   void AnswerWaiting(SwitchEntry* entry);

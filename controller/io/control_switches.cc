@@ -36,6 +36,21 @@ void ControlLoop::OnPunt(DatapathId dpid, const openflow::Punt& punt) {
                                      .quoted = error->quoted});
       return;
     }
+    case pipeline::PuntReason::kFragmentToInstance:
+    case pipeline::PuntReason::kFragmentToClient: {
+      const Result<pipeline::ParsedPacket> parsed = pipeline::ParsePacket(punt.packet);
+      if (!parsed.ok()) return Unreadable(*entry, "fragment", parsed.error());
+      StepNow(core::FragmentArrived{
+          .at = entry->id,
+          .service = punt.service,
+          .to_client = punt.reason == pipeline::PuntReason::kFragmentToClient,
+          .instance = punt.instance,
+          .neighbor = punt.neighbor,
+          .in_port = punt.in_port,
+          .demand = parsed->demand,
+          .packet = punt.packet});
+      return;
+    }
     case pipeline::PuntReason::kTtlExceeded: {
       const Result<pipeline::ParsedPacket> parsed = pipeline::ParsePacket(punt.packet);
       if (!parsed.ok()) return Unreadable(*entry, "expired-packet", parsed.error());
@@ -136,6 +151,12 @@ void ControlLoop::OnBindingRefused(DatapathId dpid, const BindingKey& key, const
 void ControlLoop::OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) {
   if (const SwitchEntry* entry = ByDpid(dpid)) {
     StepNow(core::BindingsCounted{entry->id, std::move(bindings)});
+  }
+}
+
+void ControlLoop::OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> packets) {
+  if (const SwitchEntry* entry = ByDpid(dpid)) {
+    StepNow(core::UnboundCounted{entry->id, std::move(packets)});
   }
 }
 

@@ -89,9 +89,15 @@ void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id, FlowS
   p[0] = table_id;
   Put32(p + 4, kAnyPort);
   Put32(p + 8, kAnyGroup);
-  const bool all = scope == FlowScope::kOurs;
-  Put64(p + 16, all ? pipeline::kCookieOwner << 56 : BindingCookie(ServiceId{}, InstanceId{}));
-  Put64(p + 24, all ? pipeline::kCookieOwnerMask : kBindingKindMask);
+  uint64_t cookie = pipeline::kCookieOwner << 56;
+  uint64_t mask = pipeline::kCookieOwnerMask;
+  if (scope != FlowScope::kOurs) {
+    cookie = scope == FlowScope::kBindings ? BindingCookie(ServiceId{}, InstanceId{})
+                                           : pipeline::EncodeCookie({.kind = pipeline::FlowKind::kUnbound});
+    mask = kBindingKindMask;
+  }
+  Put64(p + 16, cookie);
+  Put64(p + 24, mask);
   PutEmptyMatch(p + 32);
 }
 

@@ -42,7 +42,7 @@ void WriteBundleControl(OutBuffer* out, uint32_t xid, uint32_t bundle_id, Bundle
 void WriteBundleAdd(OutBuffer* out, uint32_t xid, uint32_t bundle_id, ByteView flow_mod);
 
 inline constexpr uint8_t kAllTables = 0xff;
-enum class FlowScope : uint8_t { kOurs, kBindings };  // by cookie
+enum class FlowScope : uint8_t { kOurs, kBindings, kUnbound };  // by cookie
 // Flows of one table, or of all.
 void WriteFlowStatsRequest(OutBuffer* out, uint32_t xid, uint8_t table_id, FlowScope scope);
 // Additions and changes in one table, without instructions: a binding's cookie says all. What we do ourselves

@@ -83,23 +83,33 @@ std::optional<FoundBinding> ReadBinding(const Head& head, const pipeline::Cookie
                       .place = *place};
 }
 
-}  // namespace
+constexpr const char* kStatsReply = "a flow statistics reply";
 
-Status ReadFlowStats(ByteView message, FoundFlows* found) {
+// Calls `entry` (a Status of a ByteView: one ofp15_flow_desc) for each flow of a reply.
+template <typename Entry>
+Status ForEachFlow(ByteView message, Entry entry) {
   if (MessageType(message) != MsgType::kMultipartReply || message.size() < kMultipartHead) {
-    return Unreadable("a flow statistics reply", message);
+    return Unreadable(kStatsReply, message);
   }
   ByteView rest = message.subspan(kMultipartHead);
   while (!rest.empty()) {
-    if (rest.size() < kFlowDescHead) return Unreadable("a flow statistics reply", message);
+    if (rest.size() < kFlowDescHead) return Unreadable(kStatsReply, message);
     const size_t length = Get16(rest.data());
-    if (length < kFlowDescHead || length > rest.size()) return Unreadable("a flow statistics reply", message);
-    const ByteView entry = rest.first(length);
+    if (length < kFlowDescHead || length > rest.size()) return Unreadable(kStatsReply, message);
+    if (Status read = entry(rest.first(length)); !read.ok()) return read;
     rest = rest.subspan(length);
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Status ReadFlowStats(ByteView message, FoundFlows* found) {
+  return ForEachFlow(message, [&](ByteView entry) -> Status {
     const auto cookie = pipeline::DecodeCookie(Get64(entry.data() + 16));
-    if (!cookie || cookie->kind == pipeline::FlowKind::kNeighbor) continue;
+    if (!cookie || cookie->kind == pipeline::FlowKind::kNeighbor) return Ok();
     const auto match = CutMatch(entry.subspan(kFlowDescHead));
-    if (!match) return Unreadable("a flow statistics reply", message);
+    if (!match) return Unreadable(kStatsReply, message);
     const Head head{.table = entry[4],
                     .priority = Get16(entry.data() + 6),
                     .idle_timeout_s = Get16(entry.data() + 8),
@@ -111,17 +121,31 @@ Status ReadFlowStats(ByteView message, FoundFlows* found) {
         found->learning.insert(binding->key.service);
       }
       if (!ReadStats(entry.subspan(kFlowDescHead + match->size), &*binding)) {
-        return Unreadable("a flow statistics reply", message);
+        return Unreadable(kStatsReply, message);
       }
       found->bindings.push_back(*binding);
-      continue;
+      return Ok();
     }
     // With our cookie but not readable as a binding: shown as a flow, so that the sync removes it.
     Result<FlowImage> image = ImageFromStats(message.first(kMultipartHead), entry);
     if (!image) return image.error();
     found->images.push_back(std::move(*image));
-  }
-  return Ok();
+    return Ok();
+  });
+}
+
+Status ReadUnbound(ByteView message, std::vector<UnboundPackets>* packets) {
+  return ForEachFlow(message, [&](ByteView entry) -> Status {
+    const auto cookie = pipeline::DecodeCookie(Get64(entry.data() + 16));
+    if (!cookie || cookie->kind != pipeline::FlowKind::kUnbound) return Ok();
+    const auto match = CutMatch(entry.subspan(kFlowDescHead));
+    FoundBinding counters;
+    if (!match || !ReadStats(entry.subspan(kFlowDescHead + match->size), &counters)) {
+      return Unreadable(kStatsReply, message);
+    }
+    packets->push_back({.service = cookie->service, .packets = counters.packets});
+    return Ok();
+  });
 }
 
 Result<RemovedFlow> ReadFlowRemoved(ByteView message) {
@@ -135,6 +159,11 @@ Result<RemovedFlow> ReadFlowRemoved(ByteView message) {
   removed.reason = message[9] <= 2 ? static_cast<RemovedReason>(message[9]) : RemovedReason::kOther;
   if (cookie->kind != pipeline::FlowKind::kBinding) {
     removed.ours = true;
+    if (cookie->kind != pipeline::FlowKind::kUnbound) return removed;
+    if (!ReadStats(message.subspan(kRemovedHead + match->size), &removed.binding)) {
+      return Unreadable("a flow-removed", message);
+    }
+    removed.unbound = {.service = cookie->service, .packets = removed.binding.packets, .ended = true};
     return removed;
   }
   const Head head{.table = message[8],

@@ -23,11 +23,16 @@ struct FoundFlows {
 // Appends. Flows of others and neighbours (which belong to the switch) are left out. Errors: kProtocol.
 Status ReadFlowStats(ByteView message, FoundFlows* found);
 
+// Packets that the flows of kind kUnbound in one flow statistics reply took, by service. Appends. Errors:
+// kProtocol.
+Status ReadUnbound(ByteView message, std::vector<UnboundPackets>* packets);
+
 enum class RemovedReason : uint8_t { kIdle = 0, kHard = 1, kDelete = 2, kOther = 3 };
 struct RemovedFlow {
   pipeline::FlowKind kind = pipeline::FlowKind::kBinding;
   RemovedReason reason = RemovedReason::kOther;
-  FoundBinding binding;  // if kind is kBinding
+  FoundBinding binding;    // if kind is kBinding
+  UnboundPackets unbound;  // if kind is kUnbound
   bool ours = false;
 };
 Result<RemovedFlow> ReadFlowRemoved(ByteView message);

@@ -35,6 +35,7 @@ bool ReadMetadata(ByteView fields, ByteView packet, Punt* punt) {
   if (!oxm) return false;
   const auto vlan = static_cast<uint16_t>(oxm->reg[6] >> 16 & 0xfff);
   punt->in_port = TaggedPort(PortNo{oxm->in_port}, vlan);
+  if (oxm->reg[0] <= 0xffff) punt->instance = InstanceId{static_cast<uint16_t>(oxm->reg[0])};
   const uint16_t type = EtherType(packet);
   if (type == kIpv4 && oxm->reg[5] != 0) punt->neighbor = IpAddress::V4(oxm->reg[5]);
   if (type == kIpv6 && (oxm->reg[12] | oxm->reg[13] | oxm->reg[14] | oxm->reg[15]) != 0) {
@@ -81,6 +82,8 @@ Result<std::optional<Punt>> ReadPunt(ByteView message) {
   switch (punt.reason) {
     case pipeline::PuntReason::kDemand:
     case pipeline::PuntReason::kEgressGone:
+    case pipeline::PuntReason::kFragmentToInstance:
+    case pipeline::PuntReason::kFragmentToClient:
       return punt.service.valid() ? std::optional<Punt>(punt) : std::nullopt;
     case pipeline::PuntReason::kNeighborWanted:
     case pipeline::PuntReason::kNeighborFound:

@@ -73,12 +73,15 @@ struct Dump {
   uint32_t flow_xid = 0;
   uint32_t meter_xid = 0;
   uint32_t group_xid = 0;
+  uint32_t unbound_xid = 0;  // kCount only
   bool flows_done = false;
   bool meters_done = false;
   bool groups_done = false;
+  bool unbound_done = true;
   FoundFlows found;
   std::vector<pipeline::Meter> meters;
   Groups groups;
+  std::vector<UnboundPackets> unbound;
   MonoTime sent{};
   // What changed behind the request: a flow that came (or came again), or one that went.
   std::unordered_map<PlacedKey, std::optional<FoundBinding>, PlacedKeyHash> changed;

@@ -68,6 +68,9 @@ void Session::OnFlowRemoved(ByteView message, Now now) {
   ++counters_->flow_removed_received;
   const Result<RemovedFlow> removed = ReadFlowRemoved(message);
   if (!removed) return Malformed(removed.error());
+  if (removed->kind == pipeline::FlowKind::kUnbound && found_once_) {
+    listener_->OnUnboundCounted(dpid_, {removed->unbound});
+  }
   if (!removed->ours || removed->kind != pipeline::FlowKind::kBinding) return;
   const BindingKey& key = removed->binding.key;
   if (dump_ && dump_->kind != DumpKind::kCount && !bindings_.InstallPending(key)) {

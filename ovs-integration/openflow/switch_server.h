@@ -36,7 +36,8 @@ struct SyncReport {
 struct Punt {
   pipeline::PuntReason reason = pipeline::PuntReason::kDemand;
   ServiceId service;
-  PortNo in_port;      // a TaggedPort
+  InstanceId instance;  // from reg0; none if there is none
+  PortNo in_port;       // a TaggedPort
   IpAddress neighbor;  // next hop, from reg5 or xxreg3; none if there is none
   std::span<const uint8_t> packet;
 };
@@ -68,6 +69,8 @@ class Listener {
   virtual void OnBindingEnded(DatapathId dpid, const FoundBinding& binding, EndReason reason) = 0;
   virtual void OnBindingRefused(DatapathId dpid, const BindingKey& key, const std::string& error) = 0;
   virtual void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) = 0;
+  // With each count, and at the end of one: what the flows of kind kUnbound took since they were made.
+  virtual void OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> packets) = 0;
   // Compared, for `check`: nothing was changed.
   virtual void OnChecked(DatapathId dpid, uint64_t request, const SyncReport& static_flows,
                          std::vector<FoundBinding> bindings) = 0;

@@ -140,15 +140,31 @@ void FlowBuilder::Add(Table table, uint16_t priority, std::string match, std::st
        .priority = priority,
        .cookie = EncodeCookie(
            {.kind = subject.kind, .service = subject.service, .instance = subject.instance, .at = plan_.id}),
+       // Its last count is not to be lost.
+       .send_flow_removed = subject.kind == FlowKind::kUnbound,
        .match = std::move(match),
        .actions = std::move(actions)});
 }
 
+uint32_t MeterOf(PuntReason reason) {
+  switch (reason) {
+    case PuntReason::kDemand:
+    case PuntReason::kEgressGone: return kDemandMeter;
+    case PuntReason::kFragmentToInstance:
+    case PuntReason::kFragmentToClient: return kFragmentMeter;
+    default: return kOtherMeter;
+  }
+}
+
+uint32_t MeterLimit(const PuntLimits& limits, uint32_t meter) {
+  if (meter == kDemandMeter) return limits.demands_per_s;
+  return meter == kFragmentMeter ? limits.fragments_per_s : limits.others_per_s;
+}
+
 std::string FlowBuilder::Punt(PuntReason reason, ServiceId service, const std::string& first) const {
-  const bool demand = reason == PuntReason::kDemand || reason == PuntReason::kEgressGone;
-  const uint32_t limit = demand ? plan_.punts.demands_per_s : plan_.punts.others_per_s;
+  const uint32_t meter = MeterOf(reason);
   std::string text;
-  if (limit > 0) text = "meter:" + std::to_string(demand ? kDemandMeter : kOtherMeter) + ",";
+  if (MeterLimit(plan_.punts, meter) > 0) text = "meter:" + std::to_string(meter) + ",";
   if (!first.empty()) text += first + ",";
   std::array<char, 16> userdata{};
   std::snprintf(userdata.data(), userdata.size(), "%02x.%02x.%02x", static_cast<unsigned>(reason),
@@ -196,8 +212,8 @@ Result<Compiled> Compile(const SwitchPlan& plan) {
   std::sort(compiled.groups.begin(), compiled.groups.end(),
             [](const Group& a, const Group& b) { return a.id < b.id; });
   // A burst of one second's worth: less would drop demands that merely arrive together.
-  for (const auto& [id, limit] :
-       {std::pair{kDemandMeter, plan.punts.demands_per_s}, std::pair{kOtherMeter, plan.punts.others_per_s}}) {
+  for (const uint32_t id : {kDemandMeter, kOtherMeter, kFragmentMeter}) {
+    const uint32_t limit = MeterLimit(plan.punts, id);
     if (limit > 0) compiled.meters.push_back({.id = id, .packets_per_s = limit, .burst_packets = limit});
   }
   return compiled;

@@ -45,9 +45,11 @@ void CompileReturn(FlowBuilder& out, const PlannedService& service, const Planne
   }
   for (IpProto proto : ProtosOf(service.spec)) {
     if (!out.RestoresFragments(instance, proto)) continue;
-    for (const FragmentMatch& fragment : FragmentMatches(proto, family)) {
-      out.Add(Table::kReturn, kReturnFragment, fragment.protocol + from + fragment.which, restore, subject);
-    }
+    const auto [first, later] = FragmentMatches(proto, family);
+    const bool spoiled = family == Family::kV4 && SpoiledAsLaterFragment(proto);
+    out.Add(Table::kReturn, kReturnFragment, first.protocol + from + first.which, restore, subject);
+    out.Add(Table::kReturn, kReturnFragment, later.protocol + from + later.which,
+            spoiled ? out.Punt(PuntReason::kFragmentToClient, service.id) : restore, subject);
   }
 }
 

@@ -16,8 +16,10 @@ constexpr uint16_t kSelectNoFragment = 120;
 constexpr uint16_t kSelectAgain = 110;
 constexpr uint16_t kSelect = 100;
 constexpr uint16_t kSelectUnknown = 50;
+constexpr uint16_t kSelectedFragment = 20;
 constexpr uint16_t kSelected = 10;
 
+constexpr uint16_t kLearnFragment = 120;
 constexpr uint16_t kLearnClosed = 110;
 constexpr uint16_t kLearn = 100;
 constexpr uint16_t kMiss = 0;
@@ -30,6 +32,13 @@ Table GenerationTable(uint8_t generation) {
 
 // "zone=S" of a service with store kConntrack.
 std::string Zone(const PlannedService& service) { return "zone=" + std::to_string(service.id.value()); }
+
+// `options` ends with a comma unless it is empty.
+std::string MarkConnection(const PlannedService& service, const std::string& options = {}) {
+  return "ct(commit," + options + Zone(service) +
+         ",exec(move:NXM_NX_REG0[0..15]->NXM_NX_CT_MARK[0..15],"
+         "move:NXM_NX_REG1[0..15]->NXM_NX_CT_MARK[16..31]))";
+}
 
 // The action that makes the switch hold the key in the registers for `instance`. What is learned has no match
 // on the packet itself, so one action does for all protocols and families; equal keys replace each other.
@@ -136,17 +145,14 @@ void CompileLearn(FlowBuilder& out, const PlannedService& service) {
   const FlowSubject subject{.service = service.id};
   if (service.binding_closed) {
     // Nothing new is kept. A binding whose instance is gone gets another one (reg2=1): that adds none.
-    out.Add(Table::kLearn, kLearnClosed, OfService(service) + ",reg2=0", Visit(Table::kEgress), subject);
+    out.Add(Table::kLearn, kLearnClosed, OfService(service) + ",reg2=0", Visit(Table::kEgress),
+            {.kind = FlowKind::kUnbound, .service = service.id});
   }
   if (store != BindingStoreKind::kConntrack) return;
   for (Family family : kFamilies) {
     if (!SidOf(service.spec, family)) continue;
     out.Add(Table::kLearn, kLearn, IpText(family) + "," + OfService(service),
-            "ct(commit," + Zone(service) +
-                ",exec(move:NXM_NX_REG0[0..15]->NXM_NX_CT_MARK[0..15],"
-                "move:NXM_NX_REG1[0..15]->NXM_NX_CT_MARK[16..31]))," +
-                Visit(Table::kEgress),
-            subject);
+            MarkConnection(service) + "," + Visit(Table::kEgress), subject);
   }
 }
 
@@ -161,6 +167,30 @@ void CompileLearned(FlowBuilder& out, const PlannedService& service, const Plann
   out.Add(Table::kLearn, kLearn, chosen, learn + "," + Visit(Table::kEgress), subject);
 }
 
+// Where an instance is known, just before egress would give a later fragment its D-BID. By the group's verdict
+// nothing is kept: the first fragment gets the same one, and keeps it.
+void CompileLaterFragments(FlowBuilder& out, const PlannedService& service) {
+  if (!service.spec.sid_v4) return;
+  for (IpProto proto : ProtosOf(service.spec)) {
+    if (!SpoiledAsLaterFragment(proto) || !out.SteersFragments(service, proto, Family::kV4)) continue;
+    const std::string match =
+        ProtoText(proto, Family::kV4) + "," + OfService(service) + ",nw_frag=later";
+    const std::string punt = out.Punt(PuntReason::kFragmentToInstance, service.id);
+    out.Add(Table::kSelect, kSelectedFragment, match, punt, {.service = service.id});
+    if (StoreOf(service.spec.affinity) != BindingStoreKind::kConntrack) {
+      out.Add(Table::kLearn, kLearnFragment, match, punt, {.service = service.id});
+      continue;
+    }
+    // Connection tracking holds fragments until it has seen them all, and lets them go on together in the way of
+    // the one that came last: each must find its own way again.
+    const std::string again = "table=" + std::to_string(static_cast<unsigned>(Table::kSelect)) + ",";
+    for (const FragmentMatch& fragment : FragmentMatches(proto, Family::kV4)) {
+      out.Add(Table::kLearn, kLearnFragment, fragment.protocol + "," + OfService(service) + fragment.which,
+              MarkConnection(service, again), {.service = service.id});
+    }
+  }
+}
+
 }  // namespace
 
 void CompileStores(FlowBuilder& out) {
@@ -171,6 +201,7 @@ void CompileStores(FlowBuilder& out) {
     if (store == BindingStoreKind::kConntrack) CompileMarked(out, service);
     CompileSelect(out, service);
     CompileLearn(out, service);
+    CompileLaterFragments(out, service);
   }
   for (const PlannedInstance& instance : out.plan().instances) {
     const PlannedService* service = out.Find(instance.service);

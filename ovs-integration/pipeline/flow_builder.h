@@ -58,6 +58,10 @@ class FlowBuilder {
   std::vector<Flow> flows_;
 };
 
+// Which meter holds back packet-ins of that reason, and its packets per second (0: no limit, no meter).
+uint32_t MeterOf(PuntReason reason);
+uint32_t MeterLimit(const PuntLimits& limits, uint32_t meter);
+
 // "resubmit(,N)".
 std::string Visit(Table table);
 // What sends a routed packet out: its neighbour, then its port.
@@ -80,6 +84,8 @@ struct FragmentMatch {
   const char* which;     // ",nw_frag=first"
 };
 std::array<FragmentMatch, 2> FragmentMatches(IpProto proto, Family family);
+// True where OVS takes octets of a later IPv4 fragment for a checksum, which it changes with the address.
+inline bool SpoiledAsLaterFragment(IpProto proto) { return proto == IpProto::kTcp || proto == IpProto::kUdp; }
 
 // Types of ICMP, or ICMPv6, errors: they quote the packet that they are about.
 const std::vector<int>& IcmpErrorTypes(Family family);

@@ -35,7 +35,7 @@ uint64_t EncodeCookie(const Cookie& cookie) {
 std::optional<Cookie> DecodeCookie(uint64_t raw) {
   if ((raw & kCookieOwnerMask) != kCookieOwner << 56) return std::nullopt;
   const auto kind = static_cast<uint8_t>(raw >> 48);
-  if (kind < static_cast<uint8_t>(FlowKind::kStatic) || kind > static_cast<uint8_t>(FlowKind::kDispatch)) {
+  if (kind < static_cast<uint8_t>(FlowKind::kStatic) || kind > static_cast<uint8_t>(FlowKind::kUnbound)) {
     return std::nullopt;
   }
   return Cookie{.kind = static_cast<FlowKind>(kind),

@@ -63,6 +63,8 @@ enum class FlowKind : uint8_t {
   // Static too: the kLookup flow of a service; its `instance` field holds bit 0: current generation, bit 1:
   // over its limit, nothing is learned.
   kDispatch = 5,
+  // Static too: takes packets of a service that is over its limit, which the controller counts.
+  kUnbound = 6,
 };
 struct Cookie {
   FlowKind kind = FlowKind::kStatic;
@@ -85,10 +87,14 @@ enum class PuntReason : uint8_t {
       5,                // an ICMP error that leaves through an access port; next hop as for kNeighborWanted
   kIcmpErrorToSid = 6,  // an ICMP error to a D-SID
   kTtlExceeded = 7,     // TTL or hop limit at 1 or 0 where it would be routed
+  // Later IPv4 fragments of TCP and UDP: OVS would spoil them with the address (see docs/pipeline.md).
+  kFragmentToInstance = 8,  // reg0 holds the instance
+  kFragmentToClient = 9,    // of an answer; next hop as for kNeighborWanted
 };
 
 // Meter ids.
 inline constexpr uint32_t kDemandMeter = 1;
 inline constexpr uint32_t kOtherMeter = 2;
+inline constexpr uint32_t kFragmentMeter = 3;
 
 }  // namespace dyncast::pipeline

@@ -70,4 +70,9 @@ struct IcmpErrorAddresses {
 };
 Result<std::vector<uint8_t>> MapIcmpError(std::span<const uint8_t> packet, const IcmpErrorAddresses& to);
 
+// A later IPv4 fragment of TCP or UDP with another source or destination (none: left as it is) and the right
+// header checksum, its payload untouched. nullopt for any other packet.
+std::optional<std::vector<uint8_t>> MapLaterFragment(std::span<const uint8_t> packet, const IpAddress& source,
+                                                     const IpAddress& destination);
+
 }  // namespace dyncast::pipeline

@@ -51,6 +51,14 @@ struct FoundDispatch {
   friend bool operator==(const FoundDispatch&, const FoundDispatch&) = default;
 };
 
+// Packets of a service that a switch steered without a binding, as the service was over its limit.
+struct UnboundPackets {
+  ServiceId service;
+  uint64_t packets = 0;
+  bool ended = false;  // the flow that took them is gone: its last word
+  friend bool operator==(const UnboundPackets&, const UnboundPackets&) = default;
+};
+
 // Why a binding ended, as it stands in binding_history.reason.
 enum class EndReason : uint8_t {
   kIdle,             // idle timeout (or the FIN timeout) passed

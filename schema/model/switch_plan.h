@@ -75,6 +75,7 @@ struct PlannedInstance {
 // Packets per second that may reach the controller, per reason; 0: no limit.
 struct PuntLimits {
   uint32_t demands_per_s = 20000;
+  uint32_t fragments_per_s = 5000;
   uint32_t others_per_s = 200;
   friend bool operator==(const PuntLimits&, const PuntLimits&) = default;
 };

@@ -13,6 +13,7 @@ USUAL = (
     r"netdev_linux\|WARN\|ioctl\(SIOCGIFINDEX\)",
     # A userspace datapath on a loaded machine.
     r"Unreasonably long|poll interval|timeval(\(\w+\))?\|WARN\|(faults|disk|context switches)",
+    r"ovs_rcu(\(\w+\))?\|WARN\|blocked \d+ ms waiting for \w+ to quiesce",
     r"ofproto_dpif_upcall(\(\w+\))?\|WARN\|upcall: datapath reached the dynamic limit",
     # A cgroup of the lab has no controllers: its use is read, its limits are not there.
     r"code=DC-AG-001 .*what=(cpu\.max|memory\.max|memory_utilization) ",

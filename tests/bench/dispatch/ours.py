@@ -45,7 +45,7 @@ class Ours(Subject):
                 "database": lab.path("dyncast.db"), "startup_grace": "1s"},
             "switches": [{"name": "dr", "role": "d-router", "ovsdb": f"tcp:{lab.management_address('dr')}:6640",
                           "bridge": BRIDGE, "datapath_type": "netdev", "ports": ports,
-                          "punts": {"demands_per_s": 0, "others_per_s": 200}}],
+                          "punts": {"demands_per_s": 0, "fragments_per_s": 0, "others_per_s": 200}}],
             "agents": [{"name": "agent", "bids": ["10.2.0.0/16"]}],
             "services": [self.service()]}
 

@@ -91,6 +91,7 @@ def test_learn_limit_and_flood(case):
     kinds = {event["kind"]: event for event in fabric.rows("events", "--limit", "1000")}
     assert any("limit" in kind for kind in kinds), sorted(kinds)
     fabric.wait(lambda: not fabric.row("services", "web")["full"], "the service to be open again", 30)
+    assert fabric.row("services", "web")["demands_unbound"] > 0, fabric.row("services", "web")
     # Open again: a new demand is bound.
     late = fabric.clients.start("cl", [dispatch.target(dispatch.SID4)], connections=3, rate=30,
                                 addresses=["100.65.1.1", "100.65.1.2", "100.65.1.3"])

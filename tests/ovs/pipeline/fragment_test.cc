@@ -1,4 +1,7 @@
 // Datagrams in fragments: the first and the later ones go to one instance, and come back from the D-SID.
+#include <algorithm>
+
+#include "ovs-integration/pipeline/packet.h"
 #include "tests/ovs/pipeline/learn_fixture.h"
 
 namespace dyncast::test {
@@ -19,16 +22,61 @@ class FragmentTest : public LearnTest {
     demand.payload = std::string(3500, 'f');
     return demand;
   }
-  // Injects fragments and returns where they went, one for each.
+  void SetUp() override {
+    LearnTest::SetUp();
+    ASSERT_TRUE(Works(ovs->Monitor("br0")));
+  }
+  // Later fragments that the switch has left to the controller since the last call: `count` are awaited.
+  std::vector<PacketIn> Punted(size_t count, const std::string& userdata) {
+    const Result<std::vector<PacketIn>> all = ovs->WaitPacketIns(punted_ + count);
+    EXPECT_TRUE(all.ok()) << all.error().ToString();
+    std::vector<PacketIn> punted;
+    if (!all.ok()) return punted;
+    for (size_t i = punted_; i < all->size(); ++i) {
+      EXPECT_EQ((*all)[i].userdata.substr(0, 2), userdata) << (*all)[i].text;
+      punted.push_back((*all)[i]);
+    }
+    punted_ = all->size();
+    return punted;
+  }
+  // Injects fragments and returns where they went, one for each. Does what the controller does to later ones of
+  // IPv4.
   std::vector<IpAddress> Send(const std::vector<Bytes>& fragments) {
     const size_t before = ovs->Sent("edge").size();
     InjectAll("acc", fragments);
+    if (MapLaterFragment(fragments.back())) {
+      const std::vector<PacketIn> punted = Punted(fragments.size() - 1, "08");
+      for (size_t i = 0; i < punted.size(); ++i) {
+        const auto service = static_cast<uint16_t>(std::stoul(punted[i].userdata.substr(6), nullptr, 16));
+        const InstanceId instance{
+            static_cast<uint16_t>(std::stoul(punted[i].metadata.at("reg0"), nullptr, 16))};
+        const auto mapped = pipeline::MapLaterFragment(fragments[1 + i], {}, BidOf(instance));
+        EXPECT_TRUE(mapped.has_value());
+        if (!mapped) return {};
+        EXPECT_TRUE(Works(ovs->PacketOut("br0", punted[i].metadata.at("in_port"), *mapped,
+                                         pipeline::DemandActions(ServiceId{service}, instance))));
+      }
+    }
     const Result<std::vector<Bytes>> sent = ovs->WaitSent("edge", before + fragments.size());
     EXPECT_TRUE(sent.ok()) << sent.error().ToString();
     std::vector<IpAddress> to;
     if (!sent.ok()) return to;
-    for (size_t i = before; i < sent->size(); ++i) to.push_back(DestinationOf((*sent)[i]));
+    for (size_t i = before; i < sent->size(); ++i) {
+      to.push_back(DestinationOf((*sent)[i]));
+      EXPECT_TRUE(SamePayload(fragments[i - before], (*sent)[i]));
+    }
     return to;
+  }
+  static bool MapLaterFragment(const Bytes& frame) {
+    return pipeline::MapLaterFragment(frame, {}, {}).has_value();
+  }
+  // Behind the addresses; of a first fragment but for its transport header, whose checksum follows them.
+  static bool SamePayload(const Bytes& before, const Bytes& after) {
+    constexpr size_t kHeaders = 14 + 40 + 8 + 20;
+    const size_t headers = MapLaterFragment(before) ? 14 + 20 : kHeaders;
+    return before.size() == after.size() &&
+           std::equal(before.begin() + static_cast<std::ptrdiff_t>(headers), before.end(),
+                      after.begin() + static_cast<std::ptrdiff_t>(headers));
   }
   // Later fragments of IPv6 do not show their protocol: services have one only.
   void Alone() {
@@ -43,6 +91,7 @@ class FragmentTest : public LearnTest {
 
  private:
   uint16_t identification_ = 0;
+  size_t punted_ = 0;
 };
 
 // First and later ones share a key without ports, whatever the service's key and store: the one of their
@@ -107,12 +156,11 @@ TEST_F(FragmentTest, AreDroppedWhereSeveralServicesAre) {
 
 // With the controller deciding, a later fragment is the demand: its key is that of all of them.
 TEST_F(FragmentTest, ReactiveBindsByALaterOne) {
-  ASSERT_TRUE(Works(ovs->Monitor("br0")));
   Service(11).spec.dispatch = Dispatch::kReactive;
   Install();
   const DemandFrame datagram = Datagram(Demand4(11));
   InjectAll("acc", Fragments(datagram, kLarge));
-  ASSERT_TRUE(ovs->WaitPacketIns(2).ok());
+  ASSERT_THAT(Punted(2, "01"), SizeIs(2));
   DemandFrame later = datagram;
   later.src_port = later.dst_port = 0;
   ASSERT_TRUE(Works(
@@ -120,7 +168,7 @@ TEST_F(FragmentTest, ReactiveBindsByALaterOne) {
   Settle();
   EXPECT_THAT(Send(Fragments(datagram, kLarge)),
               testing::AllOf(SizeIs(3), testing::Each(BidOf(InstanceId{112}))));
-  EXPECT_THAT(ovs->PacketIns(), SizeIs(2));
+  EXPECT_THAT(ovs->PacketIns(), SizeIs(4));
 }
 
 TEST_F(FragmentTest, OfAnswersComeFromTheSid) {
@@ -131,10 +179,22 @@ TEST_F(FragmentTest, OfAnswersComeFromTheSid) {
       demand.proto = IpProto::kUdp;
       const IpAddress bid = SendDemand(demand);
       const size_t before = ovs->Sent("acc").size();
-      InjectAll("edge", Fragments(Datagram(Answer(demand, bid)), kLarge));
+      const std::vector<Bytes> fragments = Fragments(Datagram(Answer(demand, bid)), kLarge);
+      InjectAll("edge", fragments);
+      if (demand.dst.is_v4()) {
+        const std::vector<PacketIn> punted = Punted(2, "09");
+        for (size_t i = 0; i < punted.size(); ++i) {
+          const auto mapped = pipeline::MapLaterFragment(fragments[1 + i], demand.dst, {});
+          ASSERT_TRUE(mapped.has_value());
+          ASSERT_TRUE(Works(ovs->PacketOut("br0", "CONTROLLER", *mapped, pipeline::NeighborActions(demand.src))));
+        }
+      }
       const Result<std::vector<Bytes>> sent = ovs->WaitSent("acc", before + 3);
       ASSERT_TRUE(sent.ok()) << sent.error().ToString();
-      for (size_t i = before; i < sent->size(); ++i) EXPECT_EQ(SourceOf((*sent)[i]), demand.dst) << id;
+      for (size_t i = before; i < sent->size(); ++i) {
+        EXPECT_EQ(SourceOf((*sent)[i]), demand.dst) << id;
+        EXPECT_TRUE(SamePayload(fragments[i - before], (*sent)[i]));
+      }
     }
   }
 }

@@ -19,6 +19,7 @@ TEST_F(PipelineTest, SwitchHoldsExactlyWhatWasCompiled) {
   ASSERT_GOOD(meters);
   EXPECT_THAT(*meters, HasSubstr("rate=20000 burst_size=20000"));
   EXPECT_THAT(*meters, HasSubstr("rate=200 burst_size=200"));
+  EXPECT_THAT(*meters, HasSubstr("rate=5000 burst_size=5000"));
 }
 
 TEST_F(PipelineTest, DifferenceIsFound) {

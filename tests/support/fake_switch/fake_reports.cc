@@ -131,7 +131,8 @@ void FakeSwitch::SendPunt(const FakePunt& punt, ByteView packet) {
   const auto padded = [](size_t size) { return (size + 7) / 8 * 8; };
   const bool ipv6 = punt.xxreg3 != std::array<uint32_t, 4>{};
   const size_t packet_prop = padded(4 + packet.size());
-  const size_t metadata = 8 + (punt.reg5 == 0 ? 0u : 20u) + (punt.reg6 == 0 ? 0u : 20u) + (ipv6 ? 24u : 0u);
+  const size_t halves = (punt.reg0 == 0 ? 0u : 1u) + (punt.reg5 == 0 ? 0u : 1u) + (punt.reg6 == 0 ? 0u : 1u);
+  const size_t metadata = 8 + 20 * halves + (ipv6 ? 24u : 0u);
   const size_t metadata_prop = padded(4 + metadata);
   const size_t userdata_prop = padded(4 + punt.userdata.size());
   uint8_t* p = out_.Message(MsgType::kExperimenter, 0, 16 + packet_prop + metadata_prop + userdata_prop);
@@ -147,6 +148,12 @@ void FakeSwitch::SendPunt(const FakePunt& punt, ByteView packet) {
   Put32(field, 0x80000004);  // in_port
   Put32(field + 4, punt.in_port);
   field += 8;
+  if (punt.reg0 != 0) {
+    Put32(field, 0x80010110);  // xreg0, masked to its high half
+    Put32(field + 4, punt.reg0);
+    Put32(field + 12, UINT32_MAX);
+    field += 20;
+  }
   if (punt.reg5 != 0) {
     Put32(field, 0x80010510);  // xreg2, masked to its low half
     Put32(field + 8, punt.reg5);

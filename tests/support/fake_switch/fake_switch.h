@@ -54,6 +54,7 @@ struct FakeGroup {
 struct FakePunt {
   std::vector<uint8_t> userdata;
   uint32_t in_port = 0;
+  uint32_t reg0 = 0;
   uint32_t reg5 = 0;
   uint32_t reg6 = 0;
   std::array<uint32_t, 4> xxreg3{};

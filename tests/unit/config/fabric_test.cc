@@ -62,7 +62,7 @@ switches:
       - {name: up, role: uplink, addresses: [172.16.1.2/31]}
     routes:
       - {to: 0.0.0.0/0, via: 172.16.1.3}
-    punts: {demands_per_s: 7, others_per_s: 0}
+    punts: {demands_per_s: 7, fragments_per_s: 9, others_per_s: 0}
 agents:
   - {name: edge2, bids: [10.2.0.0/16, 10.3.0.1/32]}
 services:
@@ -102,7 +102,7 @@ services:
   EXPECT_EQ(sw.bridge, "br-dyncast");
   EXPECT_EQ(sw.datapath_type, "netdev");
   EXPECT_TRUE(sw.adopt);
-  EXPECT_EQ(sw.punts, (PuntLimits{.demands_per_s = 7, .others_per_s = 0}));
+  EXPECT_EQ(sw.punts, (PuntLimits{.demands_per_s = 7, .fragments_per_s = 9, .others_per_s = 0}));
   ASSERT_EQ(sw.ports.size(), 4u);
   EXPECT_EQ(sw.ports[0].role, PortRole::kAccess);
   EXPECT_THAT(sw.ports[0].addresses, ElementsAre(Net("192.168.10.1/24"), Net("192.168.20.1/24")));

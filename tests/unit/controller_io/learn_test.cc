@@ -83,8 +83,10 @@ services:
     return flow;
   }
 
-  void Punt(PuntReason reason, uint32_t in_port, const std::string& neighbor, ByteView packet) {
+  void Punt(PuntReason reason, uint32_t in_port, const std::string& neighbor, ByteView packet,
+            InstanceId instance = {}) {
     test::FakePunt punt;
+    punt.reg0 = instance.value();
     punt.userdata = {static_cast<uint8_t>(reason), 0, 1};
     punt.in_port = in_port;
     if (!neighbor.empty() && test::Ip(neighbor).is_v4()) {
@@ -240,12 +242,13 @@ TEST_F(LearnLoopTest, ExpiredPacketsAreAnsweredFromTheGateway) {
   // Broken bytes are counted, and nothing else.
   const std::vector<uint8_t> broken = {1, 2, 3};
   for (PuntReason reason : {PuntReason::kTtlExceeded, PuntReason::kIcmpErrorToSid,
-                            PuntReason::kIcmpErrorToClient, PuntReason::kDemand}) {
+                            PuntReason::kIcmpErrorToClient, PuntReason::kDemand,
+                            PuntReason::kFragmentToClient}) {
     Punt(reason, 1, "", broken);
   }
   Punt(PuntReason::kNeighborFound, 1, "", broken);
-  EXPECT_TRUE(Until([&] { return loop_->unreadable_packets() == 4; }));
-  EXPECT_EQ(Ask("GET", "/v1/status")["counters"]["packets_unreadable"], 4);
+  EXPECT_TRUE(Until([&] { return loop_->unreadable_packets() == 5; }));
+  EXPECT_EQ(Ask("GET", "/v1/status")["counters"]["packets_unreadable"], 5);
 }
 
 TEST_F(LearnLoopTest, Ipv6NeighboursAreAskedForAndPacketsThatWaitedAreSent) {
@@ -267,6 +270,33 @@ TEST_F(LearnLoopTest, Ipv6NeighboursAreAskedForAndPacketsThatWaitedAreSent) {
   EXPECT_TRUE(WaitForPacketOut([&](ByteView packet) {
     const auto parsed = pipeline::ParsePacket(packet);
     return parsed.ok() && parsed->demand.sid == test::Ip("fd00:17::5") && parsed->demand.src_port == 7777;
+  }));
+}
+
+TEST_F(LearnLoopTest, LaterFragmentsGoOnWithTheirAddressesChanged) {
+  BringUpLearn();
+  const test::Ipv4Packet fragment{.src = test::Ip("192.168.10.2"),
+                                  .dst = test::Ip("10.96.0.1"),
+                                  .proto = IpProto::kUdp,
+                                  .fragment_offset = 1480,
+                                  .payload = std::string(1000, 'p')};
+  test::Ipv4Packet wanted = fragment;
+  wanted.dst = test::Ip("10.2.2.2");
+  Punt(PuntReason::kFragmentToInstance, 1, "", test::Build(fragment), IdOf("i2"));
+  EXPECT_TRUE(WaitForPacketOut([&](ByteView packet) {
+    const test::Bytes expected = test::Build(wanted);
+    return std::ranges::equal(packet.subspan(12), std::span(expected).subspan(12));
+  }));
+  const dyncast::Demand demand = DemandOf("192.168.10.2", 40000);
+  test::Ipv4Packet answer = fragment;
+  answer.src = test::Ip("10.2.2.2");
+  answer.dst = demand.client;
+  wanted = answer;
+  wanted.src = demand.sid;
+  Punt(PuntReason::kFragmentToClient, 2, "192.168.10.2", test::Build(answer));
+  EXPECT_TRUE(WaitForPacketOut([&](ByteView packet) {
+    const test::Bytes expected = test::Build(wanted);
+    return std::ranges::equal(packet.subspan(12), std::span(expected).subspan(12));
   }));
 }
 

@@ -314,6 +314,49 @@ TEST_F(LearnTest, AnotherStoreTakesTheBindingsOver) {
   EXPECT_EQ(All<RemoveBinding>(Learn({Learned(1, "web-2")})).size(), 1u);
 }
 
+// The switch counts from 0 again when the flow is made anew.
+TEST_F(LearnTest, PacketsWithoutABindingAddUp) {
+  StartWeb();
+  const auto unbound = [&] { return core_->View(now_).services[0].demands_unbound; };
+  const auto count = [&](std::vector<UnboundPackets> packets) {
+    Do(UnboundCounted{Sw("r1"), std::move(packets)});
+  };
+  count({{Sv("web"), 5, false}, {ServiceId{999}, 7, false}});
+  EXPECT_EQ(unbound(), 5u);
+  count({{Sv("web"), 8, false}});
+  EXPECT_EQ(unbound(), 8u);
+  count({{Sv("web"), 9, true}});
+  EXPECT_EQ(unbound(), 9u);
+  count({{Sv("web"), 20, false}});
+  EXPECT_EQ(unbound(), 29u);
+  count({{Sv("web"), 1, false}});
+  EXPECT_EQ(unbound(), 30u);
+}
+
+TEST_F(LearnTest, LaterFragmentsFindTheirWay) {
+  StartWeb();
+  FragmentArrived event;
+  event.at = Sw("r1");
+  event.service = Sv("web");
+  event.instance = View("web-2").id;
+  event.packet = packet_;
+  event.demand = {.client = Ip("10.11.0.5"), .sid = Ip("10.100.0.1"), .proto = IpProto::kUdp};
+  const auto forwarded = All<ForwardDemand>(Do(event));
+  ASSERT_EQ(forwarded.size(), 1u);
+  EXPECT_EQ(forwarded[0].instance, event.instance);
+  EXPECT_EQ(forwarded[0].bid, Ip("10.2.0.10"));
+  event.instance = InstanceId{999};
+  EXPECT_TRUE(Do(event).empty()) << "the switch decides";
+  event.to_client = true;
+  event.neighbor = Ip("10.11.0.5");
+  const auto returned = All<ReturnFragment>(Do(event));
+  ASSERT_EQ(returned.size(), 1u);
+  EXPECT_EQ(returned[0].sid, Ip("10.100.0.1"));
+  EXPECT_EQ(returned[0].neighbor, event.neighbor);
+  event.service = ServiceId{999};
+  EXPECT_TRUE(Do(event).empty());
+}
+
 TEST_F(LearnTest, IcmpErrorsFindTheirWay) {
   StartWeb();
   const dyncast::Demand from_hop{

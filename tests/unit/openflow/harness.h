@@ -49,6 +49,9 @@ class Recorder : public openflow::Listener {
   void OnBindingRefused(DatapathId, const BindingKey& key, const std::string& error) override {
     refused.emplace_back(key, error);
   }
+  void OnUnboundCounted(DatapathId, std::vector<UnboundPackets> packets) override {
+    unbound.insert(unbound.end(), packets.begin(), packets.end());
+  }
   void OnCounted(DatapathId, std::vector<FoundBinding> bindings) override {
     ++counts;
     counted.insert(counted.end(), bindings.begin(), bindings.end());
@@ -78,6 +81,7 @@ class Recorder : public openflow::Listener {
   std::vector<std::pair<BindingKey, std::string>> refused;
   size_t counts = 0;
   std::vector<FoundBinding> counted;
+  std::vector<UnboundPackets> unbound;
   std::vector<Checked> checked;
 };
 

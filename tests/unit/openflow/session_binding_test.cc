@@ -226,6 +226,29 @@ TEST_F(Bindings, AreCountedInSeveralReplies) {
   EXPECT_GT(j->recorder.counts, 1u);
 }
 
+TEST_F(Bindings, ThoseWhoGotNoneAreCountedWithThem) {
+  Begin();
+  pipeline::Compiled plan = SmallPlan();
+  plan.flows.push_back(
+      {.table = 35,
+       .priority = 110,
+       .cookie = pipeline::EncodeCookie(
+           {.kind = pipeline::FlowKind::kUnbound, .service = ServiceId{5}, .at = SwitchId{1}}),
+       .send_flow_removed = true,
+       .match = "reg1=0x5,reg2=0",
+       .actions = "resubmit(,40)"});
+  j->Want(plan);
+  j->Pump();
+  for (auto& [key, flow] : j->fake.flows()) flow.packets = 41 + flow.table;
+  j->session->CountBindings(openflow::CountScope::kTimed);
+  j->Pump();
+  EXPECT_EQ(j->recorder.unbound, (std::vector<UnboundPackets>{{ServiceId{5}, 76, false}}));
+  EXPECT_EQ(j->recorder.counts, 1u);
+  j->Want(SmallPlan());
+  j->Pump();
+  EXPECT_EQ(j->recorder.unbound.back(), (UnboundPackets{ServiceId{5}, 76, true}));
+}
+
 TEST_F(Bindings, BeforeTheSwitchIsKnownAreNotSent) {
   Joined k;
   k.session->InstallBinding(MakeBinding(1), k.now.mono);

@@ -147,7 +147,7 @@ TEST(Punts, AreReadAndStrangersCounted) {
   j.fake.SendPunt(1, 5, 3, 0, packet);
   j.fake.SendPunt(2, 5, 0xfffffffe, 0x0a000001, packet);
   j.fake.SendPunt(3, 0, 3, 0x0a000002, packet);
-  j.fake.SendPunt(9, 5, 3, 0, packet);  // no such reason
+  j.fake.SendPunt(99, 5, 3, 0, packet);  // no such reason
   j.fake.SendPunt(1, 0, 3, 0, packet);  // a demand without a service
   j.Pump();
   ASSERT_EQ(j.recorder.punts.size(), 3u);
@@ -191,8 +191,11 @@ TEST(Punts, KnowTheirVlanAndTheNextHopOfTheirFamily) {
   j.fake.SendPunt(none, v4);
   none.userdata = {6, 0, 5};
   j.fake.SendPunt(none, v6);
+  none.reg0 = 12;
+  none.userdata = {8, 0, 5};
+  j.fake.SendPunt(none, v4);
   j.Pump();
-  ASSERT_EQ(j.recorder.punts.size(), 5u);
+  ASSERT_EQ(j.recorder.punts.size(), 6u);
   const auto punt = [&](size_t i) { return j.recorder.punts[i].punt; };
   EXPECT_EQ(punt(0).in_port, TaggedPort(PortNo{7}, 100));
   EXPECT_EQ(punt(0).neighbor, IpAddress::V4(0x0a000002));
@@ -204,6 +207,10 @@ TEST(Punts, KnowTheirVlanAndTheNextHopOfTheirFamily) {
   EXPECT_EQ(punt(4).reason, pipeline::PuntReason::kIcmpErrorToSid);
   EXPECT_EQ(punt(4).service, ServiceId{5});
   EXPECT_TRUE(punt(4).neighbor.is_none());
+  EXPECT_FALSE(punt(4).instance.valid());
+  EXPECT_EQ(punt(5).reason, pipeline::PuntReason::kFragmentToInstance);
+  EXPECT_EQ(punt(5).service, ServiceId{5});
+  EXPECT_EQ(punt(5).instance, InstanceId{12});
 }
 
 TEST(PacketOuts, NameThePhysicalPort) {

@@ -145,7 +145,7 @@ TEST(Compile, EmptyPlanDropsEverything) {
 
 TEST(Compile, NoLimitMeansNoMeter) {
   SwitchPlan plan = SamplePlan();
-  plan.punts = {.demands_per_s = 0, .others_per_s = 0};
+  plan.punts = {.demands_per_s = 0, .fragments_per_s = 0, .others_per_s = 0};
   EXPECT_THAT(Good(plan).meters, IsEmpty());
   EXPECT_THAT(Listing(Good(plan)), Not(HasSubstr("meter")));
   plan.punts.others_per_s = 5;

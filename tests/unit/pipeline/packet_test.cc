@@ -161,5 +161,37 @@ TEST(MakeUnreachable, KeepsSilentWhereItMust) {
   EXPECT_EQ(MakeUnreachable({}), std::nullopt);
 }
 
+TEST(MapLaterFragment, ChangesTheAddressesAndNothingElse) {
+  for (const IpProto proto : {IpProto::kTcp, IpProto::kUdp}) {
+    Ipv4Packet packet{.proto = proto, .fragment_offset = 1480, .more_fragments = true};
+    packet.payload = std::string(1400, '\x5a');
+    Ipv4Packet wanted = packet;
+    wanted.dst = Ip("10.2.1.11");
+    EXPECT_EQ(MapLaterFragment(Build(packet), {}, wanted.dst), Build(wanted));
+    wanted = packet;
+    wanted.src = Ip("10.96.0.1");
+    EXPECT_EQ(MapLaterFragment(Build(packet), wanted.src, {}), Build(wanted));
+    packet.vlan = 7;
+    wanted.vlan = 7;
+    EXPECT_EQ(MapLaterFragment(Build(packet), wanted.src, {}), Build(wanted));
+  }
+}
+
+TEST(MapLaterFragment, LeavesOtherPacketsAlone) {
+  const auto mapped = [](const Bytes& packet) {
+    return MapLaterFragment(packet, Ip("10.96.0.1"), {}).has_value();
+  };
+  EXPECT_TRUE(mapped(Build(Ipv4Packet{.fragment_offset = 8})));
+  EXPECT_FALSE(mapped(Build(Ipv4Packet{})));
+  EXPECT_FALSE(mapped(Build(Ipv4Packet{.more_fragments = true})));
+  EXPECT_FALSE(mapped(Build(Ipv4Packet{.proto = IpProto::kIcmp, .fragment_offset = 8})));
+  EXPECT_FALSE(mapped(Build(Ipv4Packet{.proto = IpProto::kSctp, .fragment_offset = 8})));
+  EXPECT_FALSE(mapped(Build(Ipv6Packet{.extensions = {44}, .fragment_offset = 8})));
+  EXPECT_FALSE(mapped({}));
+  Bytes damaged = Build(Ipv4Packet{.fragment_offset = 8});
+  damaged[24] ^= 1;  // the header's checksum
+  EXPECT_FALSE(mapped(damaged));
+}
+
 }  // namespace
 }  // namespace dyncast::pipeline
