@@ -1,5 +1,5 @@
-// What the switch cannot do to a packet by itself: ICMP errors about steered packets, later IPv4 fragments, and
-// packets whose TTL ran out here. All of it is metered by the switch; nothing is kept.
+// What the switch cannot do to a packet by itself: ICMP errors about steered packets, later IPv4 fragments,
+// and packets whose TTL ran out here. All of it is metered by the switch; nothing is kept.
 #include <algorithm>
 
 #include "controller/core/core_impl.h"

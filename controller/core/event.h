@@ -112,7 +112,7 @@ struct FragmentArrived {
   InstanceId instance;  // !to_client
   IpAddress neighbor;   // to_client
   PortNo in_port;
-  Demand demand;        // as it stands in the packet, without ports
+  Demand demand;  // as it stands in the packet, without ports
   std::span<const uint8_t> packet;
 };
 // A routed packet whose TTL or hop limit ran out here.
@@ -153,10 +153,10 @@ struct DrainRequested {
 // Time passes: at least every 100 ms, and at Core::NextDeadline().
 struct Tick {};
 
-using Event =
-    std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost, DemandArrived,
-                 BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap, BindingsCounted, UnboundCounted,
-                 NeighborWanted, NeighborFound, IcmpErrorArrived, FragmentArrived, TtlExceeded, DrainRequested, Tick>;
+using Event = std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost,
+                           DemandArrived, BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap,
+                           BindingsCounted, UnboundCounted, NeighborWanted, NeighborFound, IcmpErrorArrived,
+                           FragmentArrived, TtlExceeded, DrainRequested, Tick>;
 
 // ---- Effects ------------------------------------------------------------------------------------
 

@@ -40,15 +40,14 @@ void ControlLoop::OnPunt(DatapathId dpid, const openflow::Punt& punt) {
     case pipeline::PuntReason::kFragmentToClient: {
       const Result<pipeline::ParsedPacket> parsed = pipeline::ParsePacket(punt.packet);
       if (!parsed.ok()) return Unreadable(*entry, "fragment", parsed.error());
-      StepNow(core::FragmentArrived{
-          .at = entry->id,
-          .service = punt.service,
-          .to_client = punt.reason == pipeline::PuntReason::kFragmentToClient,
-          .instance = punt.instance,
-          .neighbor = punt.neighbor,
-          .in_port = punt.in_port,
-          .demand = parsed->demand,
-          .packet = punt.packet});
+      StepNow(core::FragmentArrived{.at = entry->id,
+                                    .service = punt.service,
+                                    .to_client = punt.reason == pipeline::PuntReason::kFragmentToClient,
+                                    .instance = punt.instance,
+                                    .neighbor = punt.neighbor,
+                                    .in_port = punt.in_port,
+                                    .demand = parsed->demand,
+                                    .packet = punt.packet});
       return;
     }
     case pipeline::PuntReason::kTtlExceeded: {

@@ -38,7 +38,7 @@ struct Punt {
   ServiceId service;
   InstanceId instance;  // from reg0; none if there is none
   PortNo in_port;       // a TaggedPort
-  IpAddress neighbor;  // next hop, from reg5 or xxreg3; none if there is none
+  IpAddress neighbor;   // next hop, from reg5 or xxreg3; none if there is none
   std::span<const uint8_t> packet;
 };
 

@@ -167,22 +167,21 @@ void CompileLearned(FlowBuilder& out, const PlannedService& service, const Plann
   out.Add(Table::kLearn, kLearn, chosen, learn + "," + Visit(Table::kEgress), subject);
 }
 
-// Where an instance is known, just before egress would give a later fragment its D-BID. By the group's verdict
-// nothing is kept: the first fragment gets the same one, and keeps it.
+// Where an instance is known, just before egress would give a later fragment its D-BID. By the group's
+// verdict nothing is kept: the first fragment gets the same one, and keeps it.
 void CompileLaterFragments(FlowBuilder& out, const PlannedService& service) {
   if (!service.spec.sid_v4) return;
   for (IpProto proto : ProtosOf(service.spec)) {
     if (!SpoiledAsLaterFragment(proto) || !out.SteersFragments(service, proto, Family::kV4)) continue;
-    const std::string match =
-        ProtoText(proto, Family::kV4) + "," + OfService(service) + ",nw_frag=later";
+    const std::string match = ProtoText(proto, Family::kV4) + "," + OfService(service) + ",nw_frag=later";
     const std::string punt = out.Punt(PuntReason::kFragmentToInstance, service.id);
     out.Add(Table::kSelect, kSelectedFragment, match, punt, {.service = service.id});
     if (StoreOf(service.spec.affinity) != BindingStoreKind::kConntrack) {
       out.Add(Table::kLearn, kLearnFragment, match, punt, {.service = service.id});
       continue;
     }
-    // Connection tracking holds fragments until it has seen them all, and lets them go on together in the way of
-    // the one that came last: each must find its own way again.
+    // Connection tracking holds fragments until it has seen them all, and lets them go on together in the way
+    // of the one that came last: each must find its own way again.
     const std::string again = "table=" + std::to_string(static_cast<unsigned>(Table::kSelect)) + ",";
     for (const FragmentMatch& fragment : FragmentMatches(proto, Family::kV4)) {
       out.Add(Table::kLearn, kLearnFragment, fragment.protocol + "," + OfService(service) + fragment.which,

@@ -125,7 +125,8 @@ const Table<PuntLimits>& PuntTable() {
             {.key = "demands_per_s", .description = "First packets of demands, per second; 0: no limit."}),
       Value(&P::fragments_per_s, Unsigned<uint32_t>(0, kMost),
             {.key = "fragments_per_s",
-             .description = "Later IPv4 fragments of TCP and UDP, which pass the controller, per second; 0: no limit."}),
+             .description =
+                 "Later IPv4 fragments of TCP and UDP, which pass the controller, per second; 0: no limit."}),
       Value(&P::others_per_s, Unsigned<uint32_t>(0, kMost),
             {.key = "others_per_s",
              .description =

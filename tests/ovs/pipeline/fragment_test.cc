@@ -39,8 +39,8 @@ class FragmentTest : public LearnTest {
     punted_ = all->size();
     return punted;
   }
-  // Injects fragments and returns where they went, one for each. Does what the controller does to later ones of
-  // IPv4.
+  // Injects fragments and returns where they went, one for each. Does what the controller does to later ones
+  // of IPv4.
   std::vector<IpAddress> Send(const std::vector<Bytes>& fragments) {
     const size_t before = ovs->Sent("edge").size();
     InjectAll("acc", fragments);
@@ -186,7 +186,8 @@ TEST_F(FragmentTest, OfAnswersComeFromTheSid) {
         for (size_t i = 0; i < punted.size(); ++i) {
           const auto mapped = pipeline::MapLaterFragment(fragments[1 + i], demand.dst, {});
           ASSERT_TRUE(mapped.has_value());
-          ASSERT_TRUE(Works(ovs->PacketOut("br0", "CONTROLLER", *mapped, pipeline::NeighborActions(demand.src))));
+          ASSERT_TRUE(
+              Works(ovs->PacketOut("br0", "CONTROLLER", *mapped, pipeline::NeighborActions(demand.src))));
         }
       }
       const Result<std::vector<Bytes>> sent = ovs->WaitSent("acc", before + 3);

@@ -241,9 +241,9 @@ TEST_F(LearnLoopTest, ExpiredPacketsAreAnsweredFromTheGateway) {
   }));
   // Broken bytes are counted, and nothing else.
   const std::vector<uint8_t> broken = {1, 2, 3};
-  for (PuntReason reason : {PuntReason::kTtlExceeded, PuntReason::kIcmpErrorToSid,
-                            PuntReason::kIcmpErrorToClient, PuntReason::kDemand,
-                            PuntReason::kFragmentToClient}) {
+  for (PuntReason reason :
+       {PuntReason::kTtlExceeded, PuntReason::kIcmpErrorToSid, PuntReason::kIcmpErrorToClient,
+        PuntReason::kDemand, PuntReason::kFragmentToClient}) {
     Punt(reason, 1, "", broken);
   }
   Punt(PuntReason::kNeighborFound, 1, "", broken);

@@ -148,7 +148,7 @@ TEST(Punts, AreReadAndStrangersCounted) {
   j.fake.SendPunt(2, 5, 0xfffffffe, 0x0a000001, packet);
   j.fake.SendPunt(3, 0, 3, 0x0a000002, packet);
   j.fake.SendPunt(99, 5, 3, 0, packet);  // no such reason
-  j.fake.SendPunt(1, 0, 3, 0, packet);  // a demand without a service
+  j.fake.SendPunt(1, 0, 3, 0, packet);   // a demand without a service
   j.Pump();
   ASSERT_EQ(j.recorder.punts.size(), 3u);
   EXPECT_EQ(j.recorder.punts[0].punt.reason, pipeline::PuntReason::kDemand);
