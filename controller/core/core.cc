@@ -217,7 +217,9 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
   Sweep(now, effects);
   RemoveLeftovers(now, effects);
   for (const auto& sw : switches_) {
-    if (!sw || !sw->configured || !sw->synced || now.mono < sw->next_count) continue;
+    if (!sw || !sw->configured) continue;
+    SendHellos(sw.get(), now.mono, effects);
+    if (!sw->synced || now.mono < sw->next_count) continue;
     sw->next_count = now.mono + config_->controller.stats_interval;
     const size_t generation_rows = GenerationRows(*sw);
     effects->emplace_back(CountBindings{

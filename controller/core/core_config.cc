@@ -134,7 +134,7 @@ void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {
 SwitchPlan Core::Impl::Anew(const Switch& sw) const {
   static const PortNumbers kNone;
   return MakePlan(*config_, sw.config, sw.id, sw.numbers ? *sw.numbers : kNone, services_, registry_,
-                  sw.dispatch);
+                  sw.dispatch, TunnelsOf(sw));
 }
 
 // Sets the plan whether or not it changed: the switch has just connected.

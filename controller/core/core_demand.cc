@@ -36,8 +36,15 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
     ++counters_["demands-of-nothing-known"];
     return;
   }
+  const Switch* asker = event.forwarder.is_none() ? nullptr : ForwarderAt(event.forwarder);
+  if (!event.forwarder.is_none() && asker == nullptr) {
+    ++counters_["demands-of-unknown-forwarder"];
+    return;
+  }
   ++sw->demands;
-  const BindingKey key = MakeBindingKey(service->spec.affinity, event.at, event.service, event.demand);
+  // What a D-Forwarder asks about is bound there, not here.
+  const BindingKey key = MakeBindingKey(service->spec.affinity, asker != nullptr ? asker->id : event.at,
+                                        event.service, event.demand);
   BindingRow* row = table_.Find(key);
   if (row != nullptr && Doomed(*row)) {
     End(key, EndReason::kIdle, row->packets, std::nullopt, now, effects);
@@ -55,7 +62,7 @@ void Core::Impl::On(const DemandArrived& event, Now now, Effects* effects) {
   if (service->spec.dispatch == Dispatch::kLearn && LeaveToSwitch(event, service, row, key, now, effects)) {
     return;
   }
-  if (row == nullptr && table_.CountOf(event.service, event.at) >= service->spec.affinity.limit) {
+  if (row == nullptr && table_.CountOf(event.service, key.at) >= service->spec.affinity.limit) {
     ServeUnbound(event, service, key, now, effects);
     return;
   }
@@ -96,7 +103,7 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
   const bool other_timeout = idle_timeout_s != row->idle_timeout_s;
   row->idle_timeout_s = idle_timeout_s;
   if (other_timeout || row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
-    Install(service, row, now.mono, effects);
+    InstallFor(event, service, row, now.mono, effects);
   }
   if (!on_its_way && DropsForNoEgress(event, now)) return;
   effects->emplace_back(ForwardDemand{.at = event.at,
@@ -104,6 +111,8 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
                                       .service = event.service,
                                       .instance = row->instance,
                                       .bid = registry_.Find(row->instance)->record.bid,
+                                      .forwarder = event.forwarder,
+                                      .key = row->key,
                                       .packet = event.packet});
 }
 
@@ -113,6 +122,13 @@ bool Core::Impl::DropsForNoEgress(const DemandArrived& event, Now now) {
   if (sw->plan_sent && now.mono - *sw->plan_sent < kPlanUnderWay) return false;
   ++counters_["demands-dropped-no-egress"];
   return true;
+}
+
+// A D-Forwarder that asks learns the binding with the answer.
+void Core::Impl::InstallFor(const DemandArrived& event, const Service& service, BindingRow* row, MonoTime now,
+                            Effects* effects) {
+  Effects none;
+  Install(service, row, now, event.forwarder.is_none() ? effects : &none);
 }
 
 void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
@@ -184,7 +200,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   const Chosen* chosen = std::get_if<Chosen>(&choice);
   if (chosen == nullptr) {
     // The flow of the gone binding must not outlive its row.
-    if (gone) effects->emplace_back(RemoveBinding{.at = event.at, .key = key});
+    if (gone) effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
     Refuse(event, service, effects);
     return;
   }
@@ -199,12 +215,14 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   const Decis at = Since(now.mono);
   BindingRow* bound = table_.Insert(
       {.key = key, .instance = instance, .last_seen = at, .idle_timeout_s = IdleTimeout(*service, event, 0)});
-  Install(*service, bound, now.mono, effects);
+  InstallFor(event, *service, bound, now.mono, effects);
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,
                                       .service = event.service,
                                       .instance = instance,
                                       .bid = registry_.Find(instance)->record.bid,
+                                      .forwarder = event.forwarder,
+                                      .key = key,
                                       .packet = event.packet});
   auto& record = std::get<BindingStarted>(std::get<Record>(
       effects->emplace_back(std::in_place_type<Record>, std::in_place_type<BindingStarted>)));
@@ -259,6 +277,11 @@ void Core::Impl::ServeUnbound(const DemandArrived& event, Service* service, cons
 void Core::Impl::Refuse(const DemandArrived& event, Service* service, Effects* effects) {
   ++service->demands_refused;
   if (service->spec.no_instance == NoInstanceAction::kDrop) return;
+  if (!event.forwarder.is_none()) {
+    const Switch* asker = ForwarderAt(event.forwarder);
+    if (asker != nullptr) RefuseAtForwarder(event, *asker, effects);
+    return;
+  }
   effects->emplace_back(RefuseDemand{.at = event.at, .in_port = event.in_port, .packet = event.packet});
 }
 

@@ -122,7 +122,7 @@ void Core::Impl::On(const FragmentArrived& event, Now now, Effects* effects) {
     return;
   }
   // The switch that decides for itself gives the key another instance with the next first fragment.
-  if (service->spec.dispatch == Dispatch::kLearn) {
+  if (DispatchAt(*sw, *service) == Dispatch::kLearn) {
     ++counters_["fragments-dropped-no-egress"];
     return;
   }

@@ -46,9 +46,13 @@ struct Switch {
   uint64_t learned = 0;
   uint64_t monitor_gaps = 0;
   std::optional<MonoTime> gap_told;
+  std::vector<IpAddress> greeted;  // by tunnel, on this connection
+  MonoTime next_hello{};
+  int first_hellos = 0;                   // to come at short intervals
   std::map<ServiceId, uint64_t> unbound;  // as the switch counted last
   std::string last_error;
 
+  bool forwarder() const { return config.role == SwitchRole::kDForwarder; }
   bool ready() const { return configured && connected && numbers.has_value(); }
 };
 
@@ -100,6 +104,8 @@ struct Core::Impl {
   // True (and counted) for a packet that would come back for ever: the switch lacks the egress that its plan
   // has, and not only because the plan is on its way.
   bool DropsForNoEgress(const DemandArrived& event, Now now);
+  void InstallFor(const DemandArrived& event, const Service& service, BindingRow* row, MonoTime now,
+                  Effects* effects);
   void Refuse(const DemandArrived& event, Service* service, Effects* effects);
   // Fills `candidates` with the service's instances as they stand; returns a hash of what excludes them
   // and of which metrics are fresh.
@@ -141,6 +147,18 @@ struct Core::Impl {
 
   void IcmpErrorToClient(const IcmpErrorArrived& event, Effects* effects);
   void IcmpErrorToSid(const IcmpErrorArrived& event, Effects* effects);
+
+  // D-Forwarders. core_forwarders.cc. Switches are nullptr where there is none.
+  const Switch* ByName(const std::string& name) const;
+  const Switch* AskedBy(const Switch& forwarder) const;
+  const Switch* ForwarderAt(const IpAddress& endpoint) const;
+  // Whose dispatch decides on demands that enter at `sw`: the D-Router that a D-Forwarder asks, or itself.
+  const Switch& DeciderOf(const Switch& sw) const;
+  // How bindings come about at `sw`: at a D-Forwarder always by themselves.
+  static Dispatch DispatchAt(const Switch& sw, const Service& service);
+  TunnelPlan TunnelsOf(const Switch& sw) const;
+  void SendHellos(Switch* sw, MonoTime now, Effects* effects);
+  void RefuseAtForwarder(const DemandArrived& event, const Switch& forwarder, Effects* effects);
 
   // Stores. generations.cc.
   SwitchDispatch* FindDispatch(SwitchId at, ServiceId service);

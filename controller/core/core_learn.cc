@@ -96,18 +96,21 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
   ++sw->learned;
   ++service->demands;
   ++registry_.Find(found.instance)->demands;
-  SwitchDispatch* dispatch = FindDispatch(sw->id, key.service);
-  if (dispatch->context == 0) EmitShares(*service, sw, dispatch, now, effects);
+  // The shares in force where it was decided; the controller's own decisions are told where they are made.
+  Switch* decider = FindSwitch(DeciderOf(*sw).id);
+  SwitchDispatch* dispatch = FindDispatch(decider->id, key.service);
+  const bool by_shares = !sw->forwarder() || service->spec.dispatch == Dispatch::kLearn;
+  if (by_shares && dispatch->context == 0) EmitShares(*service, decider, dispatch, now, effects);
   auto& record = std::get<BindingStarted>(std::get<Record>(
       effects->emplace_back(std::in_place_type<Record>, std::in_place_type<BindingStarted>)));
   record.key = key;
   record.sid = service->SidFor(key.client);
   record.instance = found.instance;
-  record.decided_by = DecidedBy::kSwitch;
+  record.decided_by = sw->forwarder() ? DecidedBy::kForwarder : DecidedBy::kSwitch;
   record.reason = reason;
   record.at = now.wall;
   record.idle_timeout = std::chrono::seconds{row->idle_timeout_s};
-  record.decision.context = dispatch->context;
+  if (by_shares) record.decision.context = dispatch->context;
 }
 
 void Core::Impl::On(const UnboundCounted& event, Now, Effects*) {
@@ -139,7 +142,7 @@ void Core::Impl::CheckLimits(Switch* sw, Now now, Effects* effects) {
   for (auto& [id, dispatch] : sw->dispatch) {
     const Service* service = services_.Find(id);
     const bool limited =
-        service->spec.dispatch == Dispatch::kLearn && HasRows(StoreOf(service->spec.affinity));
+        DispatchAt(*sw, *service) == Dispatch::kLearn && HasRows(StoreOf(service->spec.affinity));
     const uint64_t limit = service->spec.affinity.limit;
     const uint64_t rows = table_.CountOf(id, sw->id);
     bool closed = dispatch.closed;
@@ -173,7 +176,7 @@ bool Core::Impl::LeaveToSwitch(const DemandArrived& event, Service* service, con
     if (row != nullptr) {
       End(key, GoneReason(row->instance), row->packets, std::nullopt, now, effects);
       // The flow of the gone binding must not outlive its row.
-      effects->emplace_back(RemoveBinding{.at = event.at, .key = key});
+      effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
     }
     Refuse(event, service, effects);
     return true;
@@ -204,7 +207,9 @@ void Core::Impl::AdoptDispatch(const SwitchFound& event, Switch* sw, bool first,
       dispatch->epoch = static_cast<uint8_t>((dispatch->epoch + 3) & 3);
     }
     const Service* service = services_.Find(found.service);
-    if (service->spec.dispatch != Dispatch::kLearn) continue;
+    if (DispatchAt(*sw, *service) != Dispatch::kLearn) continue;
+    if (first) dispatch->closed = found.binding_closed;
+    if (sw->forwarder()) continue;
     // From what it does now the fewest slots must move, whatever changed while it was away.
     const auto adopt = [&](const std::vector<InstanceId>& slots, std::vector<InstanceId>* into) {
       if (slots.size() != kSlots || slots == *into) return;
@@ -215,7 +220,6 @@ void Core::Impl::AdoptDispatch(const SwitchFound& event, Switch* sw, bool first,
     };
     adopt(found.slots_v4, &dispatch->slots_v4);
     adopt(found.slots_v6, &dispatch->slots_v6);
-    if (first) dispatch->closed = found.binding_closed;
   }
   // Timers start anew: a binding may end late, never early.
   for (auto& [id, dispatch] : sw->dispatch) {

@@ -84,7 +84,7 @@ void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effec
   const std::vector<SlotWant> wants_v6 = Wants(service, false, now, effects);
   for (const auto& sw : switches_) {
     // Before it was found, what it holds is not known.
-    if (!sw || !sw->configured || !sw->found_before) continue;
+    if (!sw || !sw->configured || !sw->found_before || sw->forwarder()) continue;
     SwitchDispatch* dispatch = FindDispatch(sw->id, service->id);
     if (dispatch == nullptr) continue;
     const bool changed_v4 = ApplyWants(*service, true, wants_v4, what, now.mono, dispatch);
@@ -155,7 +155,7 @@ void Core::Impl::ConfigureDispatch(Now now) {
     services_.ForEach([&](const Service& service) {
       if (!service.configured) return;
       SwitchDispatch& dispatch = sw->dispatch[service.id];
-      if (service.spec.dispatch != Dispatch::kLearn) dispatch.closed = false;
+      if (DispatchAt(*sw, service) != Dispatch::kLearn) dispatch.closed = false;
       const auto period = service.spec.affinity.idle_timeout;
       if (dispatch.period == period) return;
       dispatch.period = period;

@@ -90,11 +90,13 @@ BindingRow* Core::Impl::Adopt(const FoundBinding& found, const Service& service,
   const bool timed = found.place == BindingPlace::kTimed && found.idle_timeout.count() > 0;
   const auto idle = timed ? found.idle_timeout : service.spec.affinity.idle_timeout;
   row->idle_timeout_s = static_cast<uint16_t>(std::clamp<int64_t>(idle.count(), 1, UINT16_MAX));
+  const DecidedBy by = FindSwitch(found.key.at)->forwarder()       ? DecidedBy::kForwarder
+                       : service.spec.dispatch == Dispatch::kLearn ? DecidedBy::kSwitch
+                                                                   : DecidedBy::kController;
   Emit(BindingStarted{.key = found.key,
                       .sid = service.SidFor(found.key.client),
                       .instance = found.instance,
-                      .decided_by = service.spec.dispatch == Dispatch::kLearn ? DecidedBy::kSwitch
-                                                                              : DecidedBy::kController,
+                      .decided_by = by,
                       .reason = StartReason::kFound,
                       .at = now.wall,
                       .idle_timeout = std::chrono::seconds{row->idle_timeout_s},
@@ -154,6 +156,8 @@ void Core::Impl::On(const SwitchSynced& event, Now now, Effects*) {
   sw->synced_at = now.mono;
   if (sw->synced) return;
   sw->synced = true;
+  sw->greeted.clear();
+  plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask
   // Counting is spread over the interval, so that switches do not all answer at once.
   sw->next_count = now.mono + config_->controller.stats_interval * ((sw->id.value() % 8) + 1) / 8;
   if (sw->plan != nullptr) neighbors_.Connected(*sw->plan, now.mono);
@@ -167,6 +171,7 @@ void Core::Impl::On(const SwitchLost& event, Now now, Effects* effects) {
   sw->synced = false;
   sw->last_counted.reset();
   sw->last_error = event.reason;
+  plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask now
   neighbors_.Disconnected(sw->id);
   if (was_connected) Tell("switch-lost", sw->config.name, event.reason, now, effects);
 }

@@ -105,6 +105,7 @@ FabricView Core::View(Now now) const {
   view.agents = impl.agents_.View(now.mono);
   for (const auto& sw : impl.switches_) {
     if (!sw || !sw->configured) continue;
+    const Switch* asked = sw->forwarder() ? impl.AskedBy(*sw) : nullptr;
     view.switches.push_back({.id = sw->id,
                              .name = sw->config.name,
                              .role = sw->config.role,
@@ -115,6 +116,7 @@ FabricView Core::View(Now now) const {
                              .refused_flows = sw->refused_flows,
                              .learned = sw->learned,
                              .monitor_gaps = sw->monitor_gaps,
+                             .asks = asked == nullptr ? "" : asked->config.name,
                              .last_error = sw->last_error});
   }
   for (const auto& [name, value] : impl.counters_) view.counters[name] = value;
@@ -225,10 +227,14 @@ void Core::Impl::ExplainChoice(const Service& service, bool v4, Now now, Explana
 void Core::Impl::ExplainShares(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
                                Explanation* explanation) const {
   Explanation& out = *explanation;
-  const SwitchDispatch* dispatch = at ? FindDispatch(*at, service.id) : nullptr;
-  if (dispatch != nullptr) {
-    out.slots = dispatch->slots(v4);
-    out.closed = dispatch->closed;
+  const Switch* sw = at ? FindSwitch(*at) : nullptr;
+  const SwitchDispatch* here = at ? FindDispatch(*at, service.id) : nullptr;
+  if (here != nullptr) {
+    const Switch& decider = DeciderOf(*sw);
+    if (const SwitchDispatch* dispatch = FindDispatch(decider.id, service.id))
+      out.slots = dispatch->slots(v4);
+    if (&decider != sw) out.asks = decider.config.name;
+    out.closed = here->closed;
   }
   std::vector<Candidate> candidates;
   GatherForSlots(service, v4, now.mono, &candidates);

@@ -65,6 +65,8 @@ struct DemandArrived {
   PortNo in_port;
   bool egress_gone = false;  // it was bound, but its instance's egress flow is gone
   TcpPhase phase = TcpPhase::kNone;
+  IpAddress
+      forwarder{};  // the tunnel endpoint of the D-Forwarder that asks; none: a demand of the switch's own
   std::span<const uint8_t> packet;
 };
 // The switch removed a binding flow, and why. kIdle covers idle, FIN and hard timeouts.
@@ -193,6 +195,9 @@ struct ForwardDemand {
   ServiceId service;
   InstanceId instance;
   IpAddress bid;
+  // Asked by a D-Forwarder: its tunnel endpoint, which is told the binding, and the binding's key.
+  IpAddress forwarder{};
+  BindingKey key{};
   std::span<const uint8_t> packet;
 };
 // Answer a demand that nobody may take: ICMP destination unreachable, host (RFC 792).
@@ -238,6 +243,12 @@ struct ReturnIcmpError {
   IpAddress sid;
   std::span<const uint8_t> packet;
 };
+// Keep the way to the other end of a tunnel known: see pipeline::HelloActions.
+struct SendHello {
+  SwitchId at;
+  PortNo tunnel;
+  IpAddress to;
+};
 // Send a later fragment of an answer on to the client, from `sid`.
 struct ReturnFragment {
   SwitchId at;
@@ -253,9 +264,10 @@ struct AnswerTtlExceeded {
   std::span<const uint8_t> packet;
 };
 
-using Effect = std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, RemoveBindingsAt,
-                            ForwardDemand, RefuseDemand, AskNeighbor, SendHeld, CountBindings,
-                            ForwardIcmpError, ReturnIcmpError, ReturnFragment, AnswerTtlExceeded, Record>;
+using Effect =
+    std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, RemoveBindingsAt, ForwardDemand,
+                 RefuseDemand, AskNeighbor, SendHeld, CountBindings, ForwardIcmpError, ReturnIcmpError,
+                 ReturnFragment, SendHello, AnswerTtlExceeded, Record>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dyncast::core

@@ -23,6 +23,7 @@ void Neighbors::SetPlan(const SwitchPlan& plan, MonoTime now) {
   };
   for (const PlannedRoute& route : plan.routes) add(route.via);
   for (const PlannedInstance& instance : plan.instances) add(instance.bid);
+  if (plan.tunnel) add(plan.tunnel->local);
   sw.targets = std::move(next);
 }
 

@@ -1,5 +1,8 @@
 #include "controller/core/planner.h"
 
+#include <algorithm>
+#include <set>
+
 namespace dyncast::core {
 
 OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
@@ -15,9 +18,50 @@ OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
   return best;
 }
 
+namespace {
+
+// At a D-Forwarder bindings come from outside, whoever decides: nothing is selected, so nothing can be
+// marked.
+void AdaptToForwarder(PlannedService* planned) {
+  planned->spec.dispatch = Dispatch::kLearn;
+  Affinity& affinity = planned->spec.affinity;
+  affinity.store = StoreOf(affinity);
+  if (affinity.store == BindingStoreKind::kConntrack) affinity.store = BindingStoreKind::kNone;
+}
+
+void AddTunnel(const config::SwitchConfig& sw, const PortNumbers& numbers, const TunnelPlan& tunnels,
+               SwitchPlan* plan) {
+  if (!sw.tunnel) return;
+  const auto number = numbers.find(sw.tunnel->port);
+  if (number == numbers.end()) return;
+  plan->tunnel = {.port = number->second, .local = sw.tunnel->address, .mtu_octets = sw.tunnel->mtu};
+  plan->forwarders = tunnels.forwarders;
+  plan->d_routers = tunnels.d_routers;
+  plan->ask = tunnels.ask;
+}
+
+// What is gone keeps all but its egress at D-Forwarders, unless somebody else has its D-BID.
+void AddUnreachable(const ServiceTable& services, const Registry& registry, SwitchPlan* plan) {
+  std::set<IpAddress> taken;
+  for (const PlannedInstance& instance : plan->instances) taken.insert(instance.bid);
+  registry.ForEach([&](const Instance& instance) {
+    const Service* service = services.Find(instance.record.service);
+    if (instance.in_plan() || service == nullptr || !service->configured) return;
+    if (instance.record.bid.is_none() || !taken.insert(instance.record.bid).second) return;
+    plan->instances.push_back({.id = instance.id(),
+                               .service = instance.record.service,
+                               .bid = instance.record.bid,
+                               .reachable = false});
+  });
+  std::sort(plan->instances.begin(), plan->instances.end(),
+            [](const PlannedInstance& a, const PlannedInstance& b) { return a.id < b.id; });
+}
+
+}  // namespace
+
 SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
                     const PortNumbers& numbers, const ServiceTable& services, const Registry& registry,
-                    const DispatchMap& dispatch) {
+                    const DispatchMap& dispatch, const TunnelPlan& tunnels) {
   SwitchPlan plan;
   plan.id = id;
   plan.name = sw.name;
@@ -42,14 +86,19 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
     if (FindOnLink(plan, route.via).port == nullptr) continue;
     plan.routes.push_back({.to = route.to, .via = route.via});
   }
+  AddTunnel(sw, numbers, tunnels, &plan);
+  const bool forwarder = sw.role == SwitchRole::kDForwarder;
   services.ForEach([&](const Service& service) {
     if (!service.configured) return;
     PlannedService& planned = plan.services.emplace_back();
     planned.id = service.id;
     planned.spec = service.spec;
+    if (forwarder) AdaptToForwarder(&planned);
     const auto state = dispatch.find(service.id);
     if (state == dispatch.end()) return;
-    if (service.spec.dispatch == Dispatch::kLearn) {
+    if (forwarder) {
+      planned.binding_closed = state->second.closed;
+    } else if (service.spec.dispatch == Dispatch::kLearn) {
       planned.slots_v4 = state->second.slots_v4;
       planned.slots_v6 = state->second.slots_v6;
       planned.binding_closed = state->second.closed;
@@ -64,6 +113,7 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
     plan.instances.push_back(
         {.id = instance.id(), .service = instance.record.service, .bid = instance.record.bid});
   });
+  if (forwarder) AddUnreachable(services, registry, &plan);
   return plan;
 }
 

@@ -14,10 +14,17 @@ namespace dyncast::core {
 
 using PortNumbers = std::map<std::string, PortNo, std::less<>>;
 
+// Whom a switch talks to by tunnel: see SwitchPlan.
+struct TunnelPlan {
+  std::vector<PlannedForwarder> forwarders;
+  std::vector<IpAddress> d_routers;
+  IpAddress ask;
+};
+
 // Ports without a number are left out, and so are routes whose next hop lies on no port that is there.
 SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConfig& sw, SwitchId id,
                     const PortNumbers& numbers, const ServiceTable& services, const Registry& registry,
-                    const DispatchMap& dispatch);
+                    const DispatchMap& dispatch, const TunnelPlan& tunnels);
 
 // The port of the plan on whose network `address` lies (the longest prefix), and our address there.
 // nullptr if there is none.

@@ -98,6 +98,7 @@ struct SwitchView {
   uint64_t refused_flows = 0;
   uint64_t learned = 0;       // bindings that the switch made by itself
   uint64_t monitor_gaps = 0;  // pauses of its flow monitor
+  std::string asks;           // a D-Forwarder: its D-Router; empty: there is none
   std::string last_error;
 };
 
@@ -145,6 +146,7 @@ struct Explanation {
   // was named.
   std::vector<InstanceId> slots;
   bool closed = false;  // dispatch learn: over the limit there, nothing is learned
+  std::string asks;     // at a D-Forwarder: the D-Router that decides
   // dispatch reactive only.
   std::optional<InstanceId> would_choose;
   std::string would_choose_name;

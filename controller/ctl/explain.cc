@@ -141,7 +141,9 @@ std::string BoundText(const Json& bound, WallTime now) {
   out += ".\n";
   const Json rows = Joined(decision);
   if (!rows.empty()) {
-    const bool by_switch = Field(decision, "decided_by") == "switch";
+    // A D-Forwarder was told by a D-Router's hash, or by the controller, which then says so itself.
+    const bool by_switch =
+        Field(decision, "decided_by") == "switch" || Field(decision, "decided_by") == "forwarder";
     out += (by_switch ? "  By the hash of the key; the shares of new demands then:\n"
                       : "  Lower cost is better; as it was known then:\n") +
            CandidatesText(rows, Field(bound, "instance"), "    ");
@@ -154,7 +156,9 @@ std::string VerdictsText(const Json& answer) {
   std::string out;
   for (const Json& at : Field(answer, "verdicts")) {
     const Json& slots = Field(at, "slots");
-    const std::string where = FormatValue(Field(at, "switch"));
+    const Json& asks = Field(at, "asks");
+    const std::string where =
+        FormatValue(Field(at, "switch")) + (asks.is_string() ? ", which asks " + FormatValue(asks) : "");
     if (!slots.is_number() || slots == 0) {
       out += fmt::format("Switch {}: no instance takes such demands.\n", where);
       continue;

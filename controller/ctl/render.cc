@@ -54,6 +54,7 @@ const std::vector<List>& Lists() {
       {"switches",
        {{"NAME", "name"},
         {"ROLE", "role"},
+        {"ASKS", "asks"},
         {"DPID", "dpid"},
         {"PEER", "peer"},
         {"STATE", "state"},

@@ -67,6 +67,7 @@ Json VerdictJson(const std::string& switch_name, const core::Explanation& e, Key
     return it == names.end() ? "instance " + std::to_string(id.value()) : it->second;
   };
   Json out = {{"switch", switch_name}, {"closed", e.closed}};
+  if (!e.asks.empty()) out["asks"] = e.asks;
   for (const core::ExplainedBinding& b : e.bound) {
     if (b.switch_name == switch_name && b.key == e.key) out["bound"] = b.instance_name;
   }

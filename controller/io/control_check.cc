@@ -82,6 +82,7 @@ void ControlLoop::OnChecked(DatapathId dpid, uint64_t request, const openflow::S
     for (const config::PortConfig& port : sw.ports) {
       if (!entry->ports.contains(port.name)) check.ports_missing.push_back(port.name);
     }
+    if (sw.tunnel && !entry->ports.contains(sw.tunnel->port)) check.ports_missing.push_back(sw.tunnel->port);
   }
   check.plan_equal = in_force && anew && *in_force == *anew;
   done(std::move(check));

@@ -50,8 +50,12 @@ void ControlLoop::Do(const core::RemoveBindingsAt& e) {
 void ControlLoop::Do(const core::ForwardDemand& e) {
   // With its destination in place, egress has nothing left to write that could spoil it.
   const auto mapped = pipeline::MapLaterFragment(e.packet, {}, e.bid);
-  server_.ForwardDemand(Dpid(e.at), e.in_port, e.service, e.instance,
-                        mapped ? std::span<const uint8_t>(*mapped) : e.packet);
+  const std::span<const uint8_t> packet = mapped ? std::span<const uint8_t>(*mapped) : e.packet;
+  if (e.forwarder.is_none()) {
+    server_.ForwardDemand(Dpid(e.at), e.in_port, e.service, e.instance, packet);
+  } else {
+    server_.ForwardMiss(Dpid(e.at), e.in_port, e.key, e.instance, e.forwarder, packet);
+  }
 }
 
 void ControlLoop::Do(const core::RefuseDemand& e) {
@@ -102,6 +106,8 @@ void ControlLoop::Do(const core::ReturnFragment& e) {
     ++unreadable_packets_;
   }
 }
+
+void ControlLoop::Do(const core::SendHello& e) { server_.SendHello(Dpid(e.at), e.tunnel, e.to); }
 
 void ControlLoop::Do(const core::AnswerTtlExceeded& e) {
   if (auto answer = pipeline::MakeTimeExceeded(e.packet, e.gateway)) {

@@ -120,6 +120,10 @@ void ControlLoop::Adopt(const config::FabricConfig& config) {
     }
     bridge.zones = ZonesOf(config);
     bridge.binding_flow_limit = sw.binding_flow_limit;
+    if (sw.tunnel) {
+      bridge.tunnel =
+          ovsdb::DesiredTunnel{.port = sw.tunnel->port, .local_ip = sw.tunnel->address.ToString()};
+    }
     wanted.push_back(std::move(bridge));
     next.push_back(std::move(entry));
   }

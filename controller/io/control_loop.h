@@ -122,6 +122,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void Do(const core::ForwardIcmpError& e);
   void Do(const core::ReturnIcmpError& e);
   void Do(const core::ReturnFragment& e);
+  void Do(const core::SendHello& e);
   void Do(const core::AnswerTtlExceeded& e);
   void Do(Record& record);
   void AnswerWaiting(SwitchEntry* entry);

@@ -76,6 +76,7 @@ void ControlLoop::OnDemand(const SwitchEntry& entry, const openflow::Punt& punt)
                                         .in_port = punt.in_port,
                                         .egress_gone = punt.reason == pipeline::PuntReason::kEgressGone,
                                         .phase = phase,
+                                        .forwarder = punt.neighbor,
                                         .packet = punt.packet},
                     now_, &effects_);
   Apply();

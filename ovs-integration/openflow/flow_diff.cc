@@ -26,6 +26,10 @@ std::string MeterText(const pipeline::Meter& m) {
 
 Result<std::shared_ptr<const Desired>> ImageCache::Compile(const pipeline::Compiled& compiled) {
   auto desired = std::make_shared<Desired>();
+  Result<TunnelOptions> options = CheckTunnelOptions(compiled.tunnel_options);
+  if (!options) return options.error();
+  if (*options != std::exchange(options_, *options)) by_text_.clear();
+  desired->options = std::move(*options);
   std::unordered_map<std::string, ImagePtr> used;
   for (const pipeline::Flow& flow : compiled.flows) {
     std::string text = CacheKey(flow);
@@ -36,6 +40,7 @@ Result<std::shared_ptr<const Desired>> ImageCache::Compile(const pipeline::Compi
       Result<FlowImage> made = ImageFromText(flow);
       if (!made) return made.error();
       image = std::make_shared<const FlowImage>(std::move(*made));
+      if (Status good = CheckOptionFields(*image, desired->options); !good.ok()) return good.error();
     }
     const auto [it, fresh] = desired->flows.emplace(image->Key(), image);
     if (!fresh) {
@@ -85,6 +90,7 @@ class Comparison {
   Comparison(const Desired& desired, const Installed& installed) : desired_(desired), installed_(installed) {}
 
   Difference Run() && {
+    CompareOptionTables();
     CompareFlows();
     CompareGroups();
     CompareMeters();
@@ -114,9 +120,11 @@ class Comparison {
     for (const auto& [key, image] : desired_.flows) {
       const auto it = installed_.flows.find(key);
       if (it == installed_.flows.end()) {
-        Say([&] { return "missing: " + image->ToString(); });
+        Say([&flow = *image] { return "missing: " + flow.ToString(); });
       } else if (!it->second->SameBody(*image)) {
-        Say([&] { return "wrong: " + it->second->ToString() + " instead of " + image->ToString(); });
+        Say([&, &flow = *image] {
+          return "wrong: " + it->second->ToString() + " instead of " + flow.ToString();
+        });
       } else {
         ++out_.report.kept;
         continue;
@@ -125,7 +133,7 @@ class Comparison {
     }
     for (const auto& [key, image] : installed_.flows) {
       if (desired_.flows.contains(key)) continue;
-      Say([&] { return "unwanted: " + image->ToString(); });
+      Say([&flow = *image] { return "unwanted: " + flow.ToString(); });
       Add(ChangeKind::kFlowRemove, image);
     }
   }
@@ -134,10 +142,12 @@ class Comparison {
     for (const auto& [id, group] : desired_.groups) {
       const auto it = installed_.groups.find(id);
       if (it == installed_.groups.end()) {
-        Say([&] { return "missing: " + GroupName(group); });
+        Say([&what = group] { return "missing: " + GroupName(what); });
         Add(ChangeKind::kGroupAdd, nullptr, group);
       } else if (it->second != group) {
-        Say([&] { return "wrong: " + GroupName(it->second) + " instead of " + GroupName(group); });
+        Say([&, &what = group] {
+          return "wrong: " + GroupName(it->second) + " instead of " + GroupName(what);
+        });
         Add(ChangeKind::kGroupModify, nullptr, group);
       } else {
         ++out_.report.kept;
@@ -158,8 +168,24 @@ class Comparison {
         if (!std::exchange(taken, true)) take(installed_.flows), take(desired_.flows);
         if (!services.contains(service->value())) continue;
       }
-      Say([&] { return "unwanted: " + GroupName(group); });
+      Say([&what = group] { return "unwanted: " + GroupName(what); });
       Add(ChangeKind::kGroupRemove, nullptr, group);
+    }
+  }
+
+  void CompareOptionTables() {
+    if (desired_.options.empty()) return;
+    if (installed_.options && !installed_.options->refusal.empty()) {
+      out_.refusal = "it does not tell its tunnel options: " + installed_.options->refusal;
+    } else {
+      const TunnelOptions none;
+      const Status fit = CompareOptions(
+          desired_.options, installed_.options ? installed_.options->options : none, &out_.options_add);
+      if (!fit.ok()) out_.refusal = fit.error().message;
+    }
+    if (!out_.refusal.empty()) Say([&] { return "refused: " + out_.refusal; });
+    for (const pipeline::TunnelOption& option : out_.options_add) {
+      Say([&] { return "missing: " + OptionName(option); });
     }
   }
 
@@ -167,17 +193,19 @@ class Comparison {
     for (const auto& [id, meter] : desired_.meters) {
       const auto it = installed_.meters.find(id);
       if (it == installed_.meters.end()) {
-        Say([&] { return "missing: " + MeterText(meter); });
+        Say([&what = meter] { return "missing: " + MeterText(what); });
         out_.meters_add.push_back(meter);
       } else if (it->second != meter) {
-        Say([&] { return "wrong: " + MeterText(it->second) + " instead of " + MeterText(meter); });
+        Say([&, &what = meter] {
+          return "wrong: " + MeterText(it->second) + " instead of " + MeterText(what);
+        });
         out_.meters_modify.push_back(meter);
       }
     }
     for (const auto& [id, meter] : installed_.meters) {
       if (desired_.meters.contains(id)) continue;
       if (id != pipeline::kDemandMeter && id != pipeline::kOtherMeter) continue;
-      Say([&] { return "unwanted: " + MeterText(meter); });
+      Say([&what = meter] { return "unwanted: " + MeterText(what); });
       out_.meters_remove.push_back(meter);
     }
   }

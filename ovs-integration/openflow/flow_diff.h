@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "ovs-integration/openflow/flow_image.h"
 #include "ovs-integration/openflow/group_codec.h"
 #include "ovs-integration/openflow/switch_server.h"
+#include "ovs-integration/openflow/tunnel_options.h"
 #include "ovs-integration/pipeline/compile.h"
 #include "schema/base/result.h"
 
@@ -20,6 +22,7 @@ using Images = std::unordered_map<std::string, ImagePtr>;  // by FlowImage::Key
 using Meters = std::map<uint32_t, pipeline::Meter>;
 
 struct Desired {
+  TunnelOptions options;
   Images flows;
   Meters meters;
   Groups groups;
@@ -28,11 +31,13 @@ struct Desired {
 // Flow texts that were compiled before, so that a small change of a large plan costs little.
 class ImageCache {
  public:
-  // kConflict if two flows have the same table, priority and match; kLimit for a group that no message holds.
+  // kConflict if two flows have the same table, priority and match; kLimit for a group that no message holds;
+  // and what CheckTunnelOptions and CheckOptionFields say.
   Result<std::shared_ptr<const Desired>> Compile(const pipeline::Compiled& compiled);
 
  private:
   std::unordered_map<std::string, ImagePtr> by_text_;
+  TunnelOptions options_;  // with which by_text_ was checked
 };
 
 // Groups and flows go in this order: a flow never names a group that is not there, and the switch deletes the
@@ -50,6 +55,9 @@ struct Change {
 };
 
 struct Difference {
+  // Not empty: nothing can be done, and why.
+  std::string refusal;
+  std::vector<pipeline::TunnelOption> options_add;  // before all else
   // New and changed flows with the last table first: a packet never meets half a pipeline.
   std::vector<Change> changes;
   std::vector<pipeline::Meter> meters_add;
@@ -58,12 +66,14 @@ struct Difference {
   SyncReport report;
 
   bool empty() const {
-    return changes.empty() && meters_add.empty() && meters_modify.empty() && meters_remove.empty();
+    return refusal.empty() && options_add.empty() && changes.empty() && meters_add.empty() &&
+           meters_modify.empty() && meters_remove.empty();
   }
 };
 
 // What a switch holds.
 struct Installed {
+  std::optional<OptionTable> options;  // nullopt: not asked for
   Images flows;
   Meters meters;
   Groups groups;

@@ -4,7 +4,9 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "ovs-integration/openflow/ovs_headers.h"
 #include "ovs-integration/pipeline/compile.h"
@@ -13,6 +15,9 @@ namespace dyncast::openflow {
 namespace {
 
 constexpr uint32_t kControllerPort = 0xfffffffd;
+constexpr uint16_t kSetField = 25;         // OFPAT_SET_FIELD
+constexpr uint32_t kNiciraClass = 0x0001;  // oxm_class
+constexpr uint32_t kFirstXxreg = 111;
 constexpr size_t kHeadSize = 32;  // header, buffer, lengths, a match of the input port
 
 Bytes EncodeActions(const std::string& text) {
@@ -90,7 +95,96 @@ PacketOutEncoder::PacketOutEncoder()
       neighbor_v6_address_(
           Differences(neighbor_v6_, EncodeActions(pipeline::NeighborActions(EveryOctet(0xde))), 16)),
       output_(EncodeActions(pipeline::OutputActions(PortNo{0x01223344}))),
-      output_port_(Differences(output_, EncodeActions(pipeline::OutputActions(PortNo{0x0eddccbb})), 4)) {}
+      output_port_(Differences(output_, EncodeActions(pipeline::OutputActions(PortNo{0x0eddccbb})), 4)) {
+  MakeMissTemplate();
+}
+
+// By the heads of the set-fields: 25, length, and an OXM head of a register without mask.
+std::vector<PacketOutEncoder::RegisterPlace> PacketOutEncoder::FindRegisters(ByteView actions) {
+  std::vector<RegisterPlace> places;
+  for (size_t at = 0; at + 8 <= actions.size();) {
+    const size_t size = Get16(actions.data() + at + 2);
+    if (size < 8 || at + size > actions.size()) break;
+    const uint32_t field = Get32(actions.data() + at + 4);
+    const uint32_t number = field >> 9 & 0x7f;
+    if (Get16(actions.data() + at) == kSetField && field >> 16 == kNiciraClass && (field >> 8 & 1) == 0) {
+      if (number < 16 && (field & 0xff) == 4) places.push_back({.at = at + 8, .first = number, .count = 1});
+      if (number >= kFirstXxreg && number < kFirstXxreg + 4 && (field & 0xff) == 16) {
+        places.push_back({.at = at + 8, .first = 4 * size_t{number - kFirstXxreg}, .count = 4});
+      }
+    }
+    at += size;
+  }
+  return places;
+}
+
+void PacketOutEncoder::PatchMiss(uint8_t* actions, const BindingKey& key, InstanceId instance,
+                                 const IpAddress& forwarder) const {
+  const pipeline::KeyRegisters registers = pipeline::RegistersOf(key);
+  std::array<std::optional<uint32_t>, 16> value{};
+  value[0] = instance.value();
+  value[1] = registers.reg1;
+  value[4] = registers.reg4;
+  value[5] = forwarder.v4();
+  value[7] = registers.reg7;
+  for (size_t i = 0; i < 4; ++i) value[8 + i] = registers.xxreg2[i];
+  for (const RegisterPlace& place : miss_registers_) {
+    for (size_t i = 0; i < place.count; ++i) {
+      if (value[place.first + i]) Put32(actions + place.at + 4 * i, *value[place.first + i]);
+    }
+  }
+}
+
+// Kept only if it gives what the library gives for keys that differ in every field from the one it is made
+// of.
+void PacketOutEncoder::MakeMissTemplate() {
+  const auto key = [](const IpAddress& client, uint16_t ports, uint16_t service, IpProto proto) {
+    return BindingKey{.client = client,
+                      .src_port = ports,
+                      .dst_port = static_cast<uint16_t>(~ports),
+                      .service = ServiceId{service},
+                      .at = SwitchId{1},
+                      .proto = proto};
+  };
+  const IpAddress forwarder = IpAddress::V4(0x11223344);
+  Bytes made = EncodeActions(pipeline::MissActions(
+      key(IpAddress::V4(0x51525354), 0x6162, 0x7172, IpProto::kTcp), InstanceId{0x1314}, forwarder));
+  miss_registers_ = FindRegisters(made);
+  const BindingKey others[] = {key(EveryOctet(0xde), 0x8e8d, 0xfefd, IpProto::kUdp),
+                               key(IpAddress::V4(0xa1a2a3a4), 0, 1, IpProto::kSctp),
+                               key(EveryOctet(0x21), 0x0102, 0xffff, IpProto::kTcp)};
+  for (const BindingKey& other : others) {
+    for (const auto instance : {InstanceId{1}, InstanceId{0xffee}}) {
+      const IpAddress to = IpAddress::V4(0xeeddccbb);
+      Bytes patched = made;
+      PatchMiss(patched.data(), other, instance, to);
+      if (patched != EncodeActions(pipeline::MissActions(other, instance, to))) return;
+    }
+  }
+  miss_ = std::move(made);
+}
+
+void PacketOutEncoder::WriteForwardMiss(OutBuffer* out, uint32_t xid, PortNo in_port, const BindingKey& key,
+                                        InstanceId instance, const IpAddress& forwarder,
+                                        ByteView packet) const {
+  Bytes encoded;
+  if (miss_.empty()) encoded = EncodeActions(pipeline::MissActions(key, instance, forwarder));
+  const Bytes& actions = miss_.empty() ? encoded : miss_;
+  uint8_t* p = Start(out, xid, PhysicalPort(in_port), actions.size(), packet);
+  std::memcpy(p, actions.data(), actions.size());
+  if (!miss_.empty()) PatchMiss(p, key, instance, forwarder);
+}
+
+void PacketOutEncoder::WriteHello(OutBuffer* out, uint32_t xid, PortNo tunnel, const IpAddress& to) const {
+  const Bytes actions = EncodeActions(pipeline::HelloActions(tunnel, to));
+  std::array<uint8_t, 60> frame{};  // an Ethernet frame's least size
+  frame[0] = frame[6] = 0x02;       // locally administered addresses
+  frame[5] = 0x02;
+  frame[11] = 0x01;
+  Put16(frame.data() + 12, 0x88b5);  // IEEE 802: for local experiments
+  uint8_t* p = Start(out, xid, kControllerPort, actions.size(), frame);
+  std::memcpy(p, actions.data(), actions.size());
+}
 
 void PacketOutEncoder::WriteForwardDemand(OutBuffer* out, uint32_t xid, PortNo in_port, ServiceId service,
                                           InstanceId instance, ByteView packet) const {

@@ -30,12 +30,16 @@ uint16_t EtherType(ByteView packet) {
 }
 
 // The registers mean what layout.h says. False: the fields cannot be read.
-bool ReadMetadata(ByteView fields, ByteView packet, Punt* punt) {
+bool ReadMetadata(ByteView fields, ByteView packet, bool demand, Punt* punt) {
   const auto oxm = ReadOxm(fields);
   if (!oxm) return false;
   const auto vlan = static_cast<uint16_t>(oxm->reg[6] >> 16 & 0xfff);
   punt->in_port = TaggedPort(PortNo{oxm->in_port}, vlan);
   if (oxm->reg[0] <= 0xffff) punt->instance = InstanceId{static_cast<uint16_t>(oxm->reg[0])};
+  if (demand) {  // who asks is known by an IPv4 address, whatever is asked about
+    if (oxm->reg[5] != 0) punt->neighbor = IpAddress::V4(oxm->reg[5]);
+    return true;
+  }
   const uint16_t type = EtherType(packet);
   if (type == kIpv4 && oxm->reg[5] != 0) punt->neighbor = IpAddress::V4(oxm->reg[5]);
   if (type == kIpv6 && (oxm->reg[12] | oxm->reg[13] | oxm->reg[14] | oxm->reg[15]) != 0) {
@@ -73,7 +77,9 @@ Result<std::optional<Punt>> ReadPunt(ByteView message) {
     rest = rest.subspan(std::min(rest.size(), (size + 7) / 8 * 8));
   }
   if (punt.packet.empty()) return Broken("it holds no packet", message.size());
-  if (!ReadMetadata(metadata, punt.packet, &punt)) {
+  const bool demand =
+      !userdata.empty() && static_cast<pipeline::PuntReason>(userdata[0]) == pipeline::PuntReason::kDemand;
+  if (!ReadMetadata(metadata, punt.packet, demand, &punt)) {
     return Broken("the metadata cannot be read", message.size());
   }
   if (userdata.empty()) return std::optional<Punt>();

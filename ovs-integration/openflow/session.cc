@@ -101,6 +101,7 @@ void Session::OnMessage(ByteView message, Now now) {
   switch (type) {
     case MsgType::kExperimenter:
       if (IsPacketIn2(message)) OnPacketIn(message);
+      if (IsOptionTableReply(message)) OnOptionTable(message);
       break;
     case MsgType::kFlowRemoved: OnFlowRemoved(message, now); break;
     case MsgType::kMultipartReply: OnMultipart(message); break;
@@ -176,7 +177,7 @@ void Session::OnError(ByteView message, Now now) {
   DYN_WARN("DC-OF-003", "switch", "error", "dpid={:#x} xid={} error={}", dpid_.value(), xid, error->text);
   if (OnSyncError(xid, *error, now.mono)) return;
   if (dump_ && xid == dump_->flow_xid) return Close("the switch refuses the flow dump: " + error->text);
-  if (IsMonitorError(xid, *error)) return;
+  if (IsMonitorError(xid, *error) || OnOptionsError(xid, *error)) return;
   if (dump_ && (xid == dump_->meter_xid || xid == dump_->group_xid)) {
     // A switch without meters or groups: wanted ones will be refused, and seen.
     (xid == dump_->meter_xid ? dump_->meters_done : dump_->groups_done) = true;
@@ -217,6 +218,9 @@ void Session::Run(Now now) {
   }
   if (dump_ && t >= dump_->sent + kReplyTimeout) return Close("the switch does not answer a dump");
   if (sync_ && t >= sync_->sent + kReplyTimeout) return Close("the switch does not answer a bundle");
+  if (options_asked_ && t >= options_asked_->sent + kReplyTimeout) {
+    return Close("the switch does not tell its tunnel options");
+  }
   if (const auto oldest = bindings_.OldestSent(); oldest && t >= *oldest + kReplyTimeout) {
     return Close("the switch does not answer a bundle of bindings");
   }
@@ -256,13 +260,14 @@ MonoTime Session::NextDeadline() const {
   if (!serving()) next = std::min(next, opened_ + 2 * probe);
   if (dump_) next = std::min(next, dump_->sent + kReplyTimeout);
   if (sync_) next = std::min(next, sync_->sent + kReplyTimeout);
+  if (options_asked_) next = std::min(next, options_asked_->sent + kReplyTimeout);
   if (const auto oldest = bindings_.OldestSent()) next = std::min(next, *oldest + kReplyTimeout);
   if (own_removals_.size() != 0) next = std::min(next, next_expiry_);
   next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
   if (retry_at_) next = std::min(next, *retry_at_);
   const bool dump_waits = want_find_ || (found_once_ && (want_count_ || !want_checks_.empty()));
-  if (serving() &&
-      (SyncDue() || MaySendMore() || !refused_checks_.empty() || (!dump_ && !sync_ && dump_waits)))
+  if (serving() && (SyncDue() || MaySendMore() || !refused_checks_.empty() ||
+                    (!dump_ && !sync_ && !options_asked_ && dump_waits)))
     return MonoTime::min();
   return next;
 }
@@ -270,6 +275,21 @@ MonoTime Session::NextDeadline() const {
 void Session::ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet) {
   if (!serving()) return;
   packet_outs_.WriteForwardDemand(&out_, kPacketOutXid, in_port, service, instance, packet);
+  ++counters_->messages_sent;
+  ++counters_->packet_outs_sent;
+}
+
+void Session::ForwardMiss(PortNo in_port, const BindingKey& key, InstanceId instance,
+                          const IpAddress& forwarder, ByteView packet) {
+  if (!serving()) return;
+  packet_outs_.WriteForwardMiss(&out_, kPacketOutXid, in_port, key, instance, forwarder, packet);
+  ++counters_->messages_sent;
+  ++counters_->packet_outs_sent;
+}
+
+void Session::SendHello(PortNo tunnel, const IpAddress& to) {
+  if (!serving()) return;
+  packet_outs_.WriteHello(&out_, kPacketOutXid, tunnel, to);
   ++counters_->messages_sent;
   ++counters_->packet_outs_sent;
 }

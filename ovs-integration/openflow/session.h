@@ -49,7 +49,7 @@ inline constexpr std::chrono::seconds kPlanWait{2};     // from OnFound on, bind
 inline constexpr uint32_t kMaxAbandonedChecks = 3;      // in a row, for a plan
 inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
 inline constexpr size_t kMaxChecks = 16;                  // waiting
-inline constexpr uint32_t kDumpXids = 3;                  // of a whole dump: flows, meters, groups
+inline constexpr uint32_t kDumpXids = 4;                  // of a whole dump: flows, meters, groups, options
 
 inline constexpr size_t kMaxBundleOctets = 1u << 20;   // of a difference's bundle, about
 inline constexpr size_t kSyncWindowOctets = 4u << 20;  // a difference waits while more is unsent
@@ -78,9 +78,12 @@ struct Dump {
   bool meters_done = false;
   bool groups_done = false;
   bool unbound_done = true;
+  uint32_t options_xid = 0;
+  bool options_done = true;
   FoundFlows found;
   std::vector<pipeline::Meter> meters;
   Groups groups;
+  std::optional<OptionTable> options;  // nullopt: not asked for
   std::vector<UnboundPackets> unbound;
   MonoTime sent{};
   // What changed behind the request: a flow that came (or came again), or one that went.
@@ -97,6 +100,7 @@ struct Sync {
     uint32_t last_xid = 0;  // the commit's, or the barrier's
     size_t first = 0;       // bundle: index in difference.changes
     bool bundle = false;
+    bool options = false;
     bool open = false;  // an answer to last_xid is awaited
   };
   Difference difference;
@@ -140,6 +144,9 @@ class Session {
   void RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now);
   void RemoveBindingsAt(ServiceId service, BindingPlace place, MonoTime now);
   void ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet);
+  void ForwardMiss(PortNo in_port, const BindingKey& key, InstanceId instance, const IpAddress& forwarder,
+                   ByteView packet);
+  void SendHello(PortNo tunnel, const IpAddress& to);
   void SendPacket(PortNo port, ByteView packet);
   void SendToNeighbor(const IpAddress& neighbor, ByteView packet);
   // Of two scopes that wait, the larger one.
@@ -205,8 +212,14 @@ class Session {
   std::vector<FoundBinding> TakeBindings(Dump* dump) const;
 
   // session_sync.cc
+  bool WantsOptions() const { return desired_ && !desired_->options.empty(); }
+  void AskForOptions(MonoTime now);
+  void OnOptionTable(ByteView message);
+  bool OnOptionsError(uint32_t xid, const ErrorMessage& error);
+  void TakeOptions(uint32_t xid, OptionTable table);
   bool SyncDue() const;
   void StartSync(MonoTime now);
+  void SendOptions();
   void SendMeters(bool before_flows);
   void SendBundle();
   bool MaySendMore() const;
@@ -254,6 +267,12 @@ class Session {
   std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
   bool desired_changed_ = false;
   Installed installed_;  // what we believe the switch holds beside bindings
+  // Asked for alone: the plan came after the dump.
+  struct OptionsAsked {
+    uint32_t xid = 0;
+    MonoTime sent{};
+  };
+  std::optional<OptionsAsked> options_asked_;
   std::optional<Sync> sync_;
   uint32_t resyncs_in_row_ = 0;
   MonoTime last_resync_{};

@@ -48,6 +48,12 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
     dump.group_xid = next_xid_++;
     WriteGroupDescRequest(&out_, dump.group_xid);
     counters_->messages_sent += 2;
+    if (WantsOptions()) {
+      dump.options_done = false;
+      dump.options_xid = next_xid_++;
+      WriteOptionTableRequest(&out_, dump.options_xid);
+      ++counters_->messages_sent;
+    }
   }
   if (kind == DumpKind::kFind) {
     want_find_ = false;
@@ -57,7 +63,7 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
 }
 
 void Session::StartWaitingDump(MonoTime now) {
-  if (dump_ || sync_) return;
+  if (dump_ || sync_ || options_asked_) return;
   if (want_find_) return StartDump(DumpKind::kFind, 0, now);
   if (!found_once_) return;
   if (!want_checks_.empty()) {
@@ -160,7 +166,7 @@ void Session::OnMultipart(ByteView message) {
 }
 
 void Session::MaybeFinishDump() {
-  if (dump_->flows_done && dump_->meters_done && dump_->groups_done) FinishDump();
+  if (dump_->flows_done && dump_->meters_done && dump_->groups_done && dump_->options_done) FinishDump();
 }
 
 // What the switch holds now: the dump, corrected by what was sent or heard since the request.
@@ -194,6 +200,7 @@ void Session::FinishDump() {
   }
   for (const pipeline::Meter& meter : dump.meters) installed.meters[meter.id] = meter;
   installed.groups = std::move(dump.groups);
+  installed.options = std::move(dump.options);
   std::vector<FoundBinding> bindings = TakeBindings(&dump);
   if (dump.kind == DumpKind::kCheck) {
     abandoned_in_row_ = 0;

@@ -24,8 +24,42 @@ void Session::SetDesired(std::shared_ptr<const Desired> desired) {
   if (state_ == State::kRefused && retry_at_) retry_at_ = std::min(*retry_at_, now_ + kNewPlanWait);
 }
 
+// With the dump if the plan was known by then, else as soon as it is.
+void Session::AskForOptions(MonoTime now) {
+  WrapXid(&next_xid_);
+  options_asked_ = {.xid = next_xid_, .sent = now};
+  WriteOptionTableRequest(&out_, next_xid_++);
+  ++counters_->messages_sent;
+}
+
+void Session::OnOptionTable(ByteView message) {
+  Result<TunnelOptions> options = ReadOptionTableReply(message);
+  if (options) return TakeOptions(MessageXid(message), {.options = std::move(*options), .refusal = {}});
+  ++counters_->malformed_received;
+  Close("protocol error: " + options.error().message);
+}
+
+bool Session::OnOptionsError(uint32_t xid, const ErrorMessage& error) {
+  const bool ours = (options_asked_ && xid == options_asked_->xid) ||
+                    (dump_ && !dump_->options_done && xid == dump_->options_xid);
+  if (ours) TakeOptions(xid, {.options = {}, .refusal = error.text});
+  return ours;
+}
+
+void Session::TakeOptions(uint32_t xid, OptionTable table) {
+  if (options_asked_ && xid == options_asked_->xid) {
+    options_asked_.reset();
+    installed_.options = std::move(table);
+  } else if (dump_ && !dump_->options_done && xid == dump_->options_xid) {
+    dump_->options = std::move(table);
+    dump_->options_done = true;
+    dump_->sent = now_;
+    MaybeFinishDump();
+  }
+}
+
 bool Session::SyncDue() const {
-  if (!desired_changed_ || sync_ || want_find_) return false;
+  if (!desired_changed_ || sync_ || want_find_ || options_asked_) return false;
   // A dump must see one state: the plan waits for it, or a check starts again after the plan, which is more
   // urgent. Plans that never end do not keep a check from its answer.
   if (dump_ && dump_->kind == DumpKind::kFind) return false;
@@ -35,14 +69,21 @@ bool Session::SyncDue() const {
 
 void Session::StartSync(MonoTime now) {
   if (dump_ && dump_->kind == DumpKind::kCheck) AbandonCheck();
+  if (WantsOptions() && !installed_.options) return AskForOptions(now);
   Sync& sync = sync_.emplace();
   sync.difference = Compare(*desired_, installed_);
   sync.target = desired_;
   desired_changed_ = false;
   synced_once_ = true;
   state_ = State::kSyncing;
-  // A flow may name a meter: meters come first, and go last.
-  SendMeters(true);
+  if (!sync.difference.refusal.empty()) {
+    // Half of a plan would serve nobody.
+    sync.error = fmt::format("switch {:#x} cannot have the plan: {}", dpid_.value(), sync.difference.refusal);
+  } else {
+    SendOptions();
+    // A flow may name a meter: meters come first, and go last.
+    SendMeters(true);
+  }
   SendMore(now);
 }
 
@@ -61,8 +102,9 @@ void Session::SendMore(MonoTime now) {
     if (sync.next == total) {
       SendMeters(false);
       const Difference& d = sync.difference;
-      if (!d.meters_add.empty() || !d.meters_modify.empty() || !d.meters_remove.empty()) {
-        // A commit's answer confirms flows and groups, but not meters.
+      if (!d.options_add.empty() || !d.meters_add.empty() || !d.meters_modify.empty() ||
+          !d.meters_remove.empty()) {
+        // A commit's answer confirms flows and groups, but not meters and options.
         sync.parts.push_back({.first_xid = next_xid_, .last_xid = next_xid_, .open = true});
         Send(MsgType::kBarrierRequest, next_xid_++);
       }
@@ -70,6 +112,15 @@ void Session::SendMore(MonoTime now) {
     }
   }
   MaybeFinishSync(now);
+}
+
+void Session::SendOptions() {
+  const std::vector<pipeline::TunnelOption>& options = sync_->difference.options_add;
+  if (options.empty()) return;
+  WrapXid(&next_xid_);
+  sync_->parts.push_back({.first_xid = next_xid_, .last_xid = next_xid_, .options = true});
+  WriteOptionTableAdd(&out_, next_xid_++, options);
+  ++counters_->messages_sent;
 }
 
 void Session::SendMeters(bool before_flows) {
@@ -153,7 +204,9 @@ bool Session::OnSyncError(uint32_t xid, const ErrorMessage& error, MonoTime now)
     const bool of_change = part->bundle && xid > part->first_xid && xid < part->last_xid;
     const std::string what =
         of_change ? sync_->difference.changes[part->first + (xid - part->first_xid - 1)].ToString()
-                  : std::string(part->bundle ? "a bundle" : "a meter");
+                  : std::string(part->bundle    ? "a bundle"
+                                : part->options ? "a tunnel option"
+                                                : "a meter");
     sync_->error = fmt::format("switch {:#x} refuses {}: {}", dpid_.value(), what, error.text);
   }
   return OnSyncReply(xid, now);
@@ -170,6 +223,9 @@ void Session::FinishSync(MonoTime now) {
   sync_.reset();
   if (!sync.error.empty()) return ResyncAfter(sync.error, now);
   installed_.flows = sync.target->flows;
+  if (installed_.options) {
+    for (const auto& option : sync.difference.options_add) installed_.options->options[option.field] = option;
+  }
   for (const auto& [id, meter] : sync.target->meters) installed_.meters[id] = meter;
   std::erase_if(installed_.meters, [&](const auto& entry) {
     const bool of_layout = entry.first == pipeline::kDemandMeter || entry.first == pipeline::kOtherMeter;

@@ -304,6 +304,13 @@ void SwitchServer::ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId serv
                                  std::span<const uint8_t> packet) {
   if (Session* s = impl_->Find(dpid)) s->ForwardDemand(in_port, service, instance, packet);
 }
+void SwitchServer::ForwardMiss(DatapathId dpid, PortNo in_port, const BindingKey& key, InstanceId instance,
+                               const IpAddress& forwarder, std::span<const uint8_t> packet) {
+  if (Session* s = impl_->Find(dpid)) s->ForwardMiss(in_port, key, instance, forwarder, packet);
+}
+void SwitchServer::SendHello(DatapathId dpid, PortNo tunnel, const IpAddress& to) {
+  if (Session* s = impl_->Find(dpid)) s->SendHello(tunnel, to);
+}
 void SwitchServer::SendPacket(DatapathId dpid, PortNo port, std::span<const uint8_t> packet) {
   if (Session* s = impl_->Find(dpid)) s->SendPacket(port, packet);
 }

@@ -38,7 +38,9 @@ struct Punt {
   ServiceId service;
   InstanceId instance;  // from reg0; none if there is none
   PortNo in_port;       // a TaggedPort
-  IpAddress neighbor;   // next hop, from reg5 or xxreg3; none if there is none
+  // Next hop, from reg5 or xxreg3; none if there is none. kDemand: the tunnel endpoint of the D-Forwarder
+  // that asks, from reg5.
+  IpAddress neighbor;
   std::span<const uint8_t> packet;
 };
 
@@ -132,6 +134,12 @@ class SwitchServer {
   // Sends `packet` through the egress of `instance` (registers set, then the egress table).
   void ForwardDemand(DatapathId dpid, PortNo in_port, ServiceId service, InstanceId instance,
                      std::span<const uint8_t> packet);
+  // The same for a demand that came from the D-Forwarder with the tunnel endpoint `forwarder`: the switch
+  // returns the binding info to it.
+  void ForwardMiss(DatapathId dpid, PortNo in_port, const BindingKey& key, InstanceId instance,
+                   const IpAddress& forwarder, std::span<const uint8_t> packet);
+  // See pipeline::HelloActions.
+  void SendHello(DatapathId dpid, PortNo tunnel, const IpAddress& to);
   // Out of a port (a TaggedPort), through the output table.
   void SendPacket(DatapathId dpid, PortNo port, std::span<const uint8_t> packet);
   // Through the neighbour table.

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,13 @@ struct ConntrackZone {
   friend bool operator==(const ConntrackZone&, const ConntrackZone&) = default;
 };
 
+// A Geneve port whose far end and options the flows choose (ovs-vswitchd.conf.db(5), Interface options).
+struct DesiredTunnel {
+  std::string port;      // the interface's name
+  std::string local_ip;  // IPv4
+  friend bool operator==(const DesiredTunnel&, const DesiredTunnel&) = default;
+};
+
 struct DesiredBridge {
   std::string switch_name;
   std::string remote;  // "tcp:IP:PORT" or "unix:PATH"
@@ -42,6 +50,7 @@ struct DesiredBridge {
   std::vector<ConntrackZone> zones{};
   // Most flows in each of the binding tables (Flow_Table.flow_limit, overflow refused); 0: no limit.
   uint32_t binding_flow_limit = 0;
+  std::optional<DesiredTunnel> tunnel{};  // OnPorts reports its number like those of `ports`
   friend bool operator==(const DesiredBridge&, const DesiredBridge&) = default;
 };
 

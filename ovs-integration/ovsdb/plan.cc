@@ -7,6 +7,7 @@
 
 #include "ovs-integration/ovsdb/plan_json.h"
 #include "ovs-integration/ovsdb/plan_limits.h"
+#include "ovs-integration/ovsdb/plan_ports.h"
 
 namespace dyncast::ovsdb {
 namespace {
@@ -15,8 +16,6 @@ using nlohmann::json;
 
 constexpr int64_t kMaxBackoffMs = 1000;
 constexpr int64_t kInactivityProbeMs = 5000;
-constexpr int64_t kLargestPort = 0xfeff;  // of the database's 16-bit numbers
-constexpr int64_t kLocalOfport = 0xfffe;
 
 json ControllerColumns(const DesiredBridge& desired) {
   return {{"target", desired.controller_target},
@@ -54,9 +53,8 @@ class Planner {
       if (!Ours()) return std::move(out_);
       SetBridge();
       SetController();
-      RemovePorts();
     }
-    AddPorts();
+    PlanPorts(db_, desired_, bridge_uuid_, bridge_, &out_);
     PlanFlowTables(db_, desired_, bridge_uuid_, bridge_, &out_);
     PlanZones(db_, desired_, &out_);
     // The guard stands first: a failed wait ends the transaction before anything was done.
@@ -145,21 +143,8 @@ class Planner {
                 json::array({json::array({"bridges", "insert", SetOf(json::array({Named("bridge")}))})})));
   }
 
-  // Adds to *mutations what gives `column` the wanted keys; other keys are not touched.
   void SetKeys(const char* column, const StringMap& have, const StringMap& want, json* mutations) {
-    StringMap changed;
-    json keys = json::array();
-    for (const auto& [key, value] : want) {
-      const auto it = have.find(key);
-      if (it != have.end() && it->second == value) continue;
-      changed[key] = value;
-      keys.push_back(key);
-      out_.changes.push_back(fmt::format("set {} {}:{}={}", desired_.bridge, column, key, value));
-    }
-    if (changed.empty()) return;
-    // An insert leaves a key that exists as it is.
-    mutations->push_back(json::array({column, "delete", SetOf(keys)}));
-    mutations->push_back(json::array({column, "insert", MapValue(changed)}));
+    dyncast::ovsdb::SetKeys(desired_.bridge, column, have, want, mutations, &out_);
   }
 
   void SetBridge() {
@@ -230,108 +215,6 @@ class Planner {
     json mutations = json::array();
     SetKeys("external_ids", row.external_ids, FabricMark(desired_.fabric), &mutations);
     if (!mutations.empty()) Push(Mutate("Controller", kept, mutations));
-  }
-
-  bool Wanted(const std::string& name) const {
-    return std::find(desired_.ports.begin(), desired_.ports.end(), name) != desired_.ports.end();
-  }
-
-  void RemovePorts() {
-    for (const Uuid& uuid : bridge_->ports) {
-      const auto port = db_.ports.find(uuid);
-      if (port == db_.ports.end() || port->second.name == desired_.bridge || Wanted(port->second.name) ||
-          MarkOf(port->second.external_ids) != desired_.fabric) {
-        continue;
-      }
-      out_.changes.push_back(fmt::format("remove port {} from {}", port->second.name, desired_.bridge));
-      Push(WaitFor("Port", uuid, port->second.external_ids));
-      Push(Mutate("Bridge", bridge_uuid_,
-                  json::array({json::array({"ports", "delete", SetOf(json::array({UuidValue(uuid)}))})})));
-    }
-  }
-
-  // The name of the bridge that holds the port, or "" for none.
-  std::string BridgeOf(const Uuid& port) const {
-    for (const auto& [uuid, row] : db_.bridges) {
-      if (row.ports.contains(port)) return row.name;
-    }
-    return {};
-  }
-
-  const InterfaceRow* FindInterface(const std::string& name, Uuid* port) const {
-    for (const auto& [uuid, row] : db_.interfaces) {
-      if (row.name != name) continue;
-      for (const auto& [port_uuid, port_row] : db_.ports) {
-        if (port_row.interfaces.contains(uuid)) *port = port_uuid;
-      }
-      return &row;
-    }
-    return nullptr;
-  }
-
-  void AddPorts() {
-    std::set<std::string> done;
-    json added = json::array();
-    for (const std::string& name : desired_.ports) {
-      if (!done.insert(name).second) continue;
-      Uuid port;
-      const InterfaceRow* interface = FindInterface(name, &port);
-      if (interface != nullptr) {
-        const std::string holder = BridgeOf(port);
-        if (holder == desired_.bridge) {
-          Number(name, *interface);
-        } else {
-          out_.problems.push_back(fmt::format("port {} is on bridge {}, not on {}: it is left there", name,
-                                              holder.empty() ? "(none)" : holder, desired_.bridge));
-        }
-        continue;
-      }
-      const auto taken = std::find_if(db_.ports.begin(), db_.ports.end(),
-                                      [&](const auto& entry) { return entry.second.name == name; });
-      if (taken != db_.ports.end()) {
-        out_.problems.push_back(
-            fmt::format("port {} of bridge {} has no interface of that name: a bond "
-                        "cannot be a port of ours",
-                        name, BridgeOf(taken->first)));
-        continue;
-      }
-      const bool local = name == desired_.bridge;
-      if (local && bridge_ == nullptr) continue;  // made with the bridge
-      const std::string index = std::to_string(done.size());
-      json row = {{"name", name}};
-      if (local) row["type"] = "internal";
-      Push(Insert("Interface", "interface" + index, std::move(row)));
-      Push(Insert("Port", "port" + index,
-                  {{"name", name},
-                   {"interfaces", Named("interface" + index)},
-                   {"external_ids", MapValue(FabricMark(desired_.fabric))}}));
-      added.push_back(Named("port" + index));
-      out_.changes.push_back(fmt::format("add port {} to {}", name, desired_.bridge));
-    }
-    if (added.empty()) return;
-    json mutation = json::array({json::array({"ports", "insert", SetOf(added)})});
-    if (bridge_ != nullptr) {
-      Push(Mutate("Bridge", bridge_uuid_, mutation));
-    } else {
-      // The bridge has no UUID yet, but its name is unique.
-      Push({{"op", "mutate"},
-            {"table", "Bridge"},
-            {"where", json::array({json::array({"name", "==", desired_.bridge})})},
-            {"mutations", mutation}});
-    }
-  }
-
-  void Number(const std::string& name, const InterfaceRow& interface) {
-    const int64_t number = interface.ofport.value_or(0);
-    if (number < 0 || !interface.error.empty()) {
-      out_.problems.push_back(
-          fmt::format("interface {} of bridge {} has no OpenFlow port: {}", name, desired_.bridge,
-                      interface.error.empty() ? "the switch gave no reason" : interface.error));
-    } else if (number == kLocalOfport) {
-      out_.ports.emplace_back(name, kLocalPort);
-    } else if (number > 0 && number <= kLargestPort) {
-      out_.ports.emplace_back(name, PortNo{static_cast<uint32_t>(number)});
-    }
   }
 
   const Database& db_;

@@ -54,6 +54,23 @@ inline nlohmann::json Update(const char* table, const Uuid& uuid, nlohmann::json
 inline nlohmann::json Insert(const char* table, const std::string& name, nlohmann::json row) {
   return {{"op", "insert"}, {"table", table}, {"uuid-name", name}, {"row", std::move(row)}};
 }
+// Adds to *mutations what gives `column` of the row called `row` the wanted keys; other keys are not touched.
+inline void SetKeys(const std::string& row, const char* column, const StringMap& have, const StringMap& want,
+                    nlohmann::json* mutations, PlanResult* out) {
+  StringMap changed;
+  nlohmann::json keys = nlohmann::json::array();
+  for (const auto& [key, value] : want) {
+    const auto it = have.find(key);
+    if (it != have.end() && it->second == value) continue;
+    changed[key] = value;
+    keys.push_back(key);
+    out->changes.push_back("set " + row + " " + column + ":" + key + "=" + value);
+  }
+  if (changed.empty()) return;
+  // An insert leaves a key that exists as it is.
+  mutations->push_back(nlohmann::json::array({column, "delete", SetOf(keys)}));
+  mutations->push_back(nlohmann::json::array({column, "insert", MapValue(changed)}));
+}
 inline nlohmann::json DeleteMarks() {
   const auto keys =
       nlohmann::json::array({std::string(kFabricMark), std::string(kSwitchMark), std::string(kBridgeMark)});

@@ -256,12 +256,14 @@ const std::vector<Table>& Tables() {
        [](const Database& db, const Uuid& uuid) { return db.ports.contains(uuid); },
        [](Database* db, const Uuid& uuid) { db->ports.erase(uuid); }},
       {"Interface",
-       {"name", "ofport", "error"},
+       {"name", "type", "ofport", "error", "options"},
        [](const Uuid& uuid, RowReader* in) {
          return Put(&Database::interfaces, uuid,
                     InterfaceRow{.name = in->String("name"),
+                                 .type = in->String("type"),
                                  .ofport = in->OptionalInteger("ofport"),
-                                 .error = in->OptionalString("error")});
+                                 .error = in->OptionalString("error"),
+                                 .options = in->Map("options")});
        },
        [](const Database& db, const Uuid& uuid) { return db.interfaces.contains(uuid); },
        [](Database* db, const Uuid& uuid) { db->interfaces.erase(uuid); }},

@@ -43,8 +43,10 @@ struct PortRow {
 
 struct InterfaceRow {
   std::string name;
+  std::string type;               // "" means "system"
   std::optional<int64_t> ofport;  // absent until ovs-vswitchd has seen the row; -1 where it failed
   std::string error;              // "" where there is none
+  StringMap options;
 };
 
 struct ControllerRow {

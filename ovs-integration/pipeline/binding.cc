@@ -109,6 +109,18 @@ std::string DemandActions(ServiceId service, InstanceId instance) {
          SetRegister(6, 1 + static_cast<unsigned>(PortRole::kAccess)) + "," + Visit(Table::kEgress);
 }
 
+std::string MissActions(const BindingKey& key, InstanceId instance, const IpAddress& forwarder) {
+  const KeyRegisters registers = RegistersOf(key);
+  return SetRegister(0, instance.value()) + "," + SetRegister(1, registers.reg1) + "," +
+         SetRegister(4, registers.reg4) + "," + SetRegister(5, forwarder.v4()) + "," +
+         SetRegister(6, kTunnelRole) + "," + SetRegister(7, registers.reg7) +
+         ",set_field:" + Hex128(registers.xxreg2) + "->xxreg2," + Visit(Table::kLearn);
+}
+
+std::string HelloActions(PortNo tunnel, const IpAddress& to) {
+  return "set_field:" + to.ToString() + "->tun_dst,set_field:0x0->tun_metadata0,output:" + PortText(tunnel);
+}
+
 std::string NeighborActions(const IpAddress& neighbor) { return SetNextHop(neighbor) + "," + VisitOut(); }
 
 std::string OutputActions(PortNo port) {

@@ -216,16 +216,55 @@ Status CheckInstances(const SwitchPlan& plan) {
   return CheckDisjoint(std::move(claims));
 }
 
+Status CheckTunnel(const SwitchPlan& plan) {
+  const bool forwarder = plan.role == SwitchRole::kDForwarder;
+  if (!plan.tunnel) {
+    // A D-Forwarder whose tunnel port is not there yet keeps what is bound.
+    if (plan.forwarders.empty() && plan.d_routers.empty() && plan.ask.is_none()) return Ok();
+    return MakeError(Errc::kInvalid, "tunnel: there is none, but endpoints to talk to");
+  }
+  const PlannedTunnel& tunnel = *plan.tunnel;
+  const uint32_t number = RegisterPort(tunnel.port);
+  if (number == 0 || number > kMaxPort) {
+    return MakeError(Errc::kLimit, "tunnel: port number " + std::to_string(number) + " is not within 1.." +
+                                       std::to_string(kMaxPort));
+  }
+  for (const PlannedPort& port : plan.ports) {
+    if (port.number != tunnel.port) continue;
+    return MakeError(Errc::kDuplicate,
+                     "tunnel: port number " + std::to_string(number) + " is port " + port.name);
+  }
+  constexpr uint16_t kLeastMtu = 576;
+  if (tunnel.mtu_octets < kLeastMtu) {
+    return MakeError(Errc::kLimit, "tunnel: MTU " + std::to_string(tunnel.mtu_octets) + " is below " +
+                                       std::to_string(kLeastMtu));
+  }
+  std::vector<IpAddress> peers = plan.d_routers;
+  for (const PlannedForwarder& peer : plan.forwarders) peers.push_back(peer.endpoint);
+  std::set<IpAddress> seen{tunnel.local};
+  for (const IpAddress& peer : peers) {
+    if (peer.is_none() || !peer.is_v4() || !seen.insert(peer).second) {
+      return MakeError(Errc::kInvalid,
+                       "tunnel: endpoint " + peer.ToString() + " is no IPv4 address, or said twice");
+    }
+  }
+  if (forwarder ? !plan.forwarders.empty() : !plan.d_routers.empty()) {
+    return MakeError(Errc::kInvalid, "tunnel: a D-Forwarder has D-Routers, a D-Router D-Forwarders");
+  }
+  if (!plan.ask.is_none() &&
+      std::find(plan.d_routers.begin(), plan.d_routers.end(), plan.ask) == plan.d_routers.end()) {
+    return MakeError(Errc::kNotFound,
+                     "tunnel: " + plan.ask.ToString() + " is none of the D-Routers' endpoints");
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Status CheckPlan(const SwitchPlan& plan) {
   const auto checked = [&]() -> Status {
     if (!plan.id.valid()) return MakeError(Errc::kInvalid, "id 0 means none");
-    if (plan.role != SwitchRole::kDRouter) {
-      return MakeError(Errc::kInvalid, "role " + std::string(SwitchRoleName(plan.role)) +
-                                           " is not what this pipeline does; use d-router");
-    }
-    for (const auto& check : {CheckPorts, CheckRoutes, CheckServices, CheckInstances}) {
+    for (const auto& check : {CheckPorts, CheckRoutes, CheckServices, CheckInstances, CheckTunnel}) {
       if (Status status = check(plan); !status.ok()) return status;
     }
     return Ok();

@@ -187,9 +187,11 @@ Result<Compiled> Compile(const SwitchPlan& plan) {
   CompileServices(builder);
   CompileStores(builder);
   CompileInstances(builder);
+  CompileTunnel(builder);
   CompileRouting(builder);
 
   Compiled compiled;
+  if (plan.tunnel) compiled.tunnel_options = TunnelOptions();
   compiled.flows = builder.Take();
   std::map<uint8_t, size_t> per_table;
   for (const Flow& flow : compiled.flows) {

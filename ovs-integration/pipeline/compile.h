@@ -52,7 +52,18 @@ struct Group {
 // "group_id=..,type=select,...", for ovs-ofctl add-group and for people.
 std::string ToText(const Group& group);
 
+// Names a Geneve option as a field: OPTION_CLASS and TYPE (RFC 8926 section 3.5), its octets,
+// tun_metadataFIELD.
+struct TunnelOption {
+  uint16_t option_class = 0;
+  uint8_t type = 0;
+  uint8_t octets = 0;
+  uint8_t field = 0;
+  friend bool operator==(const TunnelOption&, const TunnelOption&) = default;
+};
+
 struct Compiled {
+  std::vector<TunnelOption> tunnel_options;  // must be mapped before the flows; empty without a tunnel
   std::vector<Meter> meters;
   std::vector<Group> groups;
   std::vector<Flow> flows;  // without bindings; no two with the same table, priority and match
@@ -100,6 +111,12 @@ std::optional<BindingKey> KeyOf(const KeyRegisters& registers, SwitchId at);
 // Actions of the packet-outs that openflow/ sends, in ovs-ofctl syntax.
 // A demand on its way to `instance`: in_port is the port that the demand came from.
 std::string DemandActions(ServiceId service, InstanceId instance);
+// The same for a demand that the D-Forwarder at `forwarder` asked about: it is told the binding too. in_port
+// is the port that it came from.
+std::string MissActions(const BindingKey& key, InstanceId instance, const IpAddress& forwarder);
+// A word to the other end of a tunnel, which drops it: Open vSwitch loses the first packet to an end whose
+// next hop it has not yet learned, or has forgotten. in_port is CONTROLLER.
+std::string HelloActions(PortNo tunnel, const IpAddress& to);
 // A routed packet on to a neighbour that the switch has learned meanwhile: in_port is CONTROLLER.
 std::string NeighborActions(const IpAddress& neighbor);
 // A packet of the controller's own, out of `port` (a TaggedPort): in_port is CONTROLLER. Its source MAC

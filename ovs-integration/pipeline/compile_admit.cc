@@ -1,4 +1,4 @@
-// Table admit, but for ARP and ND: who may send.
+// Table admit: who may send.
 #include "ovs-integration/pipeline/compile_admit.h"
 
 #include <algorithm>
@@ -17,23 +17,25 @@ std::string SourceMatch(const IpPrefix& source) {
 }
 
 void CompilePort(FlowBuilder& out, const PlannedPort& port, Family family) {
+  const bool v4 = family == Family::kV4;
+  const uint16_t allowed = v4 ? admit::kAllowedV4 : admit::kAllowedV6;
   const std::string in = From(IpText(family), port);
   const std::string to_us = in + "dl_dst=" + port.mac.ToString() + ",";
   const auto forged = [&](const IpAddress& source) {
-    out.Add(Table::kAdmit, admit::kForged, in + FromAddress(source), "drop");
+    out.Add(Table::kAdmit, v4 ? admit::kForgedV4 : admit::kForgedV6, in + FromAddress(source), "drop");
   };
   // The gateway's own addresses never arrive as a source.
   for (const IpPrefix& own : port.addresses) {
     if (FamilyOf(own.address) == family) forged(own.address);
   }
   if (port.role != PortRole::kAccess) {
-    out.Add(Table::kAdmit, admit::kAllowed, to_us, Visit(Table::kRoute));
+    out.Add(Table::kAdmit, allowed, to_us, Visit(Table::kRoute));
     return;
   }
   const std::vector<IpPrefix>& sources = port.sources.empty() ? port.addresses : port.sources;
   for (const IpPrefix& source : sources) {
     if (FamilyOf(source.address) != family || IsLinkLocal(source.address)) continue;
-    out.Add(Table::kAdmit, admit::kAllowed, to_us + SourceMatch(source), Visit(Table::kService));
+    out.Add(Table::kAdmit, allowed, to_us + SourceMatch(source), Visit(Table::kService));
   }
   // Nobody may pose as a D-SID, nor as an instance that does not live on this port's own network. Only
   // where `sources` would let it in: the others fall to the refusal below.
@@ -45,7 +47,7 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port, Family family) {
     if (FamilyOf(instance.bid) != family || !Within(sources, instance.bid)) continue;
     if (!Within(port.addresses, instance.bid)) forged(instance.bid);
   }
-  out.Add(Table::kAdmit, admit::kRefused, to_us, "drop");
+  out.Add(Table::kAdmit, v4 ? admit::kRefusedV4 : admit::kRefusedV6, to_us, "drop");
 }
 
 }  // namespace
@@ -76,11 +78,18 @@ void CompileAdmit(FlowBuilder& out) {
     for (Family family : kFamilies) CompilePort(out, port, family);
   }
   // Sources that stand for no host. The unspecified IPv6 source has its place in ND.
-  for (const char* nobody : {"ip,nw_src=127.0.0.0/8", "ip,nw_src=224.0.0.0/3", "ipv6,ipv6_src=ff00::/8",
-                             "ipv6,ipv6_src=::1", "ipv6,ipv6_src=::ffff:0.0.0.0/96"}) {
-    out.Add(Table::kAdmit, admit::kNeighborForged, nobody, "drop");
+  for (const char* nobody : {"ip,nw_src=127.0.0.0/8", "ip,nw_src=224.0.0.0/3"}) {
+    out.Add(Table::kAdmit, admit::kNobodyV4, nobody, "drop");
   }
-  out.Add(Table::kAdmit, admit::kForged, "ipv6,ipv6_src=::", "drop");
+  for (const char* nobody :
+       {"ipv6,ipv6_src=ff00::/8", "ipv6,ipv6_src=::1", "ipv6,ipv6_src=::ffff:0.0.0.0/96"}) {
+    out.Add(Table::kAdmit, admit::kNobodyV6, nobody, "drop");
+  }
+  out.Add(Table::kAdmit, admit::kForgedV6, "ipv6,ipv6_src=::", "drop");
+  for (int type : kNdTypes) {
+    out.Add(Table::kAdmit, admit::kNd, "icmp6,icmp_type=" + std::to_string(type), Visit(Table::kLink));
+  }
+  out.Add(Table::kAdmit, admit::kArp, "arp", Visit(Table::kLink));
   out.Add(Table::kAdmit, admit::kMiss, "", "drop");
 }
 

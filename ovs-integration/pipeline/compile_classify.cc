@@ -35,9 +35,9 @@ void CompileClassify(FlowBuilder& out) {
   // ours.
   out.Add(Table::kClassify, kTagged, "vlan_tci=0x1000/0x1000", "drop");
   out.Add(Table::kClassify, kMiss, "", "drop");
+  CompileAdmit(out);
   CompileArp(out);
   CompileNd(out);
-  CompileAdmit(out);
 }
 
 }  // namespace dyncast::pipeline

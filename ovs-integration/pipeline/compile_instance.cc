@@ -9,9 +9,15 @@ namespace {
 constexpr uint16_t kEgress = 100;
 constexpr uint16_t kEgressGone = 1;
 
+// In table return, highest first. Answers from a port are found before any other mask is tried: no ICMP error
+// and no fragment (they show port 0) matches such a flow. A fragment does look like an IPv4 echo reply, whose
+// type and code are 0.
+constexpr uint16_t kReturn = 310;
+constexpr uint16_t kReturnBlock = 300;  // part of a range of ports
 constexpr uint16_t kIcmpError = 200;
 constexpr uint16_t kReturnFragment = 110;
-constexpr uint16_t kReturn = 100;
+constexpr uint16_t kReturnEcho = 100;
+
 constexpr uint16_t kTrack = 100;
 constexpr uint16_t kMiss = 0;
 
@@ -36,11 +42,12 @@ void CompileReturn(FlowBuilder& out, const PlannedService& service, const Planne
     const std::string answer = ProtoText(range.proto, family) + from;
     if (!HasPorts(range.proto)) {
       const std::string reply = family == Family::kV4 ? "0" : "129";
-      out.Add(Table::kReturn, kReturn, answer + ",icmp_type=" + reply + ",icmp_code=0", restore, subject);
+      out.Add(Table::kReturn, kReturnEcho, answer + ",icmp_type=" + reply + ",icmp_code=0", restore, subject);
       continue;
     }
     for (const PortMask& mask : PortMasks(range.first, range.last)) {
-      out.Add(Table::kReturn, kReturn, answer + ",tp_src=" + PortMaskText(mask), restore, subject);
+      out.Add(Table::kReturn, mask.IsPort() ? kReturn : kReturnBlock,
+              answer + ",tp_src=" + PortMaskText(mask), restore, subject);
     }
   }
   for (IpProto proto : ProtosOf(service.spec)) {
@@ -73,7 +80,7 @@ void CompileInstances(FlowBuilder& out) {
   for (const PlannedInstance& instance : out.plan().instances) {
     const PlannedService* service = out.Find(instance.service);
     if (service == nullptr || !SidOf(service->spec, FamilyOf(instance.bid))) continue;
-    CompileEgress(out, instance);
+    if (instance.reachable) CompileEgress(out, instance);
     CompileReturn(out, *service, instance);
   }
   for (const PlannedService& service : out.plan().services) {

@@ -1,4 +1,4 @@
-// Table admit: neighbour discovery (RFC 4861). A solicitation passes the table up to three times:
+// Table link: neighbour discovery (RFC 4861). A solicitation passes the table up to three times:
 //   1. by port (reg3=0): its sender is learned, reg3 becomes the port;
 //   2. by target: one of ours turns it into an advertisement of the target;
 //   3. by port (reg3): the advertisement gets our MAC, for nd_tll wants type 136 first; out by kOutput.
@@ -28,16 +28,16 @@ std::string SetNdReserved(uint32_t flags) { return "set_field:" + Hex(flags) + "
 std::string Advertise() {
   return "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],"
          "move:NXM_NX_ND_TARGET[]->NXM_NX_IPV6_SRC[],set_field:136->icmpv6_type," +
-         SetNdReserved(kSolicitedFlags) + "," + Visit(Table::kAdmit);
+         SetNdReserved(kSolicitedFlags) + "," + Visit(Table::kLink);
 }
 
 void CompileStepThree(FlowBuilder& out, const PlannedPort& port) {
   const std::string ours = From("icmp6", port) + "reg3=" + Hex(port.tagged().value()) + "," + kAdvertisement;
   const std::string mac =
       "set_field:2->nd_options_type,set_field:" + port.mac.ToString() + "->nd_tll," + Visit(Table::kOutput);
-  out.Add(Table::kAdmit, admit::kAdvertise, ours, mac);
+  out.Add(Table::kLink, link::kAdvertise, ours, mac);
   // Somebody is about to take our address (duplicate address detection, RFC 4862 section 5.4.3): all hear no.
-  out.Add(Table::kAdmit, admit::kAdvertiseToAll, ours + "ipv6_dst=::",
+  out.Add(Table::kLink, link::kAdvertiseToAll, ours + "ipv6_dst=::",
           "set_field:ff02::1->ipv6_dst,set_field:33:33:00:00:00:01->eth_dst," +
               SetNdReserved(kUnsolicitedFlags) + "," + mac);
 }
@@ -46,7 +46,7 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port) {
   const std::string in = From("icmp6", port);
   const std::string solicitation = in + "reg3=0," + kSolicitation;
   const std::string advertisement = in + "reg3=0," + kAdvertisement;
-  const std::string answer = SetRegister(3, port.tagged().value()) + "," + Visit(Table::kAdmit);
+  const std::string answer = SetRegister(3, port.tagged().value()) + "," + Visit(Table::kLink);
   const auto learn = [&](const char* address, const char* mac) {
     return LearnNeighbor(out.plan(), port, std::string("eth_type=0x86dd,NXM_NX_XXREG3[]=") + address, mac);
   };
@@ -58,23 +58,23 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port) {
     if (own.address.is_v4()) continue;
     any = true;
     const std::string address = own.address.ToString();
-    out.Add(Table::kAdmit, admit::kNeighborForged, solicitation + "ipv6_src=" + address, "drop");
-    out.Add(Table::kAdmit, admit::kNeighborForged, advertisement + "nd_target=" + address, "drop");
-    out.Add(Table::kAdmit, admit::kSolicited, in + kSolicitation + "nd_target=" + address, Advertise());
+    out.Add(Table::kLink, link::kForged, solicitation + "ipv6_src=" + address, "drop");
+    out.Add(Table::kLink, link::kForged, advertisement + "nd_target=" + address, "drop");
+    out.Add(Table::kLink, link::kSolicited, in + kSolicitation + "nd_target=" + address, Advertise());
     if (IsLinkLocal(own.address)) continue;
-    out.Add(Table::kAdmit, admit::kLearn, solicitation + PrefixMatch("ipv6_src", own) + kUnicastSll,
+    out.Add(Table::kLink, link::kLearn, solicitation + PrefixMatch("ipv6_src", own) + kUnicastSll,
             learn_asker + "," + answer);
     const std::string advertiser = PrefixMatch("nd_target", own) + kUnicastTll;
     // The controller asked for this one and may hold packets for it. Others stay in the switch.
-    out.Add(Table::kAdmit, admit::kReplyToUs,
+    out.Add(Table::kLink, link::kReplyToUs,
             advertisement + "dl_dst=" + port.mac.ToString() + "," + advertiser,
             out.Punt(PuntReason::kNeighborFound, ServiceId{}, learn_advertiser));
-    out.Add(Table::kAdmit, admit::kLearn, advertisement + advertiser, learn_advertiser);
+    out.Add(Table::kLink, link::kLearn, advertisement + advertiser, learn_advertiser);
   }
   if (!any && port.role != PortRole::kAccess) return;
   // From a link-local address, from the unspecified one, or without a link-layer address: not learned.
-  out.Add(Table::kAdmit, admit::kNoLinkAddress, solicitation + kNoSll, answer);
-  out.Add(Table::kAdmit, admit::kSolicited + 1, solicitation, answer);
+  out.Add(Table::kLink, link::kNoLinkAddress, solicitation + kNoSll, answer);
+  out.Add(Table::kLink, link::kSolicitation, solicitation, answer);
   CompileStepThree(out, port);
 }
 
@@ -86,20 +86,18 @@ void CompileNd(FlowBuilder& out) {
   for (const PlannedService& service : out.plan().services) {
     if (!service.spec.sid_v6) continue;
     const std::string sid = service.spec.sid_v6->ToString();
-    out.Add(Table::kAdmit, admit::kNeighborForged, "icmp6,reg3=0,icmp_type=135,icmp_code=0,ipv6_src=" + sid,
-            "drop");
-    out.Add(Table::kAdmit, admit::kNeighborForged, "icmp6,reg3=0,icmp_type=136,icmp_code=0,nd_target=" + sid,
-            "drop");
-    out.Add(Table::kAdmit, admit::kSolicited, access + kSolicitation + "nd_target=" + sid, Advertise());
+    out.Add(Table::kLink, link::kForged, "icmp6,reg3=0,icmp_type=135,icmp_code=0,ipv6_src=" + sid, "drop");
+    out.Add(Table::kLink, link::kForged, "icmp6,reg3=0,icmp_type=136,icmp_code=0,nd_target=" + sid, "drop");
+    out.Add(Table::kLink, link::kSolicited, access + kSolicitation + "nd_target=" + sid, Advertise());
   }
   // An advertisement without a MAC says nothing new.
-  out.Add(Table::kAdmit, admit::kNoLinkAddress, std::string("icmp6,reg3=0,") + kAdvertisement + kNoTll,
-          "drop");
+  out.Add(Table::kLink, link::kNoLinkAddress, std::string("icmp6,reg3=0,") + kAdvertisement + kNoTll, "drop");
   // Router solicitations to redirects: of this link only, and of no use to a router whose neighbours are
   // configured. No router advertisements are sent.
-  for (int type = 133; type <= 137; ++type) {
-    out.Add(Table::kAdmit, admit::kNeighborOther, "icmp6,icmp_type=" + std::to_string(type), "drop");
+  for (int type : kNdTypes) {
+    out.Add(Table::kLink, link::kOther, "icmp6,icmp_type=" + std::to_string(type), "drop");
   }
+  out.Add(Table::kLink, link::kMiss, "", "drop");
 }
 
 }  // namespace dyncast::pipeline

@@ -1,7 +1,6 @@
 // Tables route, neighbor and output: a small router.
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string>
 
 #include "ovs-integration/pipeline/compile_admit.h"
@@ -10,6 +9,10 @@
 namespace dyncast::pipeline {
 namespace {
 
+// In table route, highest first. OVS tries one mask after the other, that of the highest priority first,
+// until no mask left can beat what it found: IPv4, which most packets are, is done before a mask of IPv6 is
+// tried.
+constexpr uint16_t kIpv4 = 500;  // added to each of the priorities below
 constexpr uint16_t kOwnEcho = 530;
 constexpr uint16_t kOwn = 520;
 constexpr uint16_t kNotRoutable = 510;
@@ -17,13 +20,15 @@ constexpr uint16_t kTtlEnds = 500;
 constexpr uint16_t kPrefixBase = 100;  // + 2 per bit of the prefix, + 1 for a connected network
 constexpr uint16_t kMiss = 0;
 
-// In table service, above all that leads to an instance.
-constexpr uint16_t kTtlEndsAtSid = 300;
-
 constexpr uint16_t kKnownPort = 100;
 
-uint16_t PrefixPriority(uint8_t length, uint16_t extra) {
-  return static_cast<uint16_t>(kPrefixBase + 2 * length + extra);
+// Of the flows of table route for one family.
+uint16_t Priority(Family family, uint16_t priority) {
+  return static_cast<uint16_t>(priority + (family == Family::kV4 ? kIpv4 : 0));
+}
+
+uint16_t PrefixPriority(const IpPrefix& prefix, uint16_t extra) {
+  return Priority(FamilyOf(prefix.address), static_cast<uint16_t>(kPrefixBase + 2 * prefix.length + extra));
 }
 
 std::string DestinationMatch(const IpPrefix& prefix) {
@@ -57,7 +62,8 @@ std::string AnswerEcho(Family family) {
 // (RFC 4291 section 2.6.1) and not answered here.
 void CompileUnused(FlowBuilder& out, const IpPrefix& own) {
   const auto drop = [&](const IpAddress& nobody) {
-    out.Add(Table::kRoute, kNotRoutable, ToAddress(IpText(FamilyOf(nobody)), nobody), "drop");
+    const Family family = FamilyOf(nobody);
+    out.Add(Table::kRoute, Priority(family, kNotRoutable), ToAddress(IpText(family), nobody), "drop");
   };
   const uint8_t longest = own.address.is_v4() ? 30 : 126;
   if (own.length > longest || own.length == 0) return;
@@ -71,11 +77,11 @@ void CompileConnected(FlowBuilder& out, const PlannedPort& port) {
     const Family family = FamilyOf(own.address);
     const bool v4 = family == Family::kV4;
     const std::string echo = v4 ? ",icmp_type=8,icmp_code=0" : ",icmp_type=128,icmp_code=0";
-    out.Add(Table::kRoute, kOwnEcho, ToAddress(ProtoText(IpProto::kIcmp, family) + echo, own.address),
-            AnswerEcho(family));
-    out.Add(Table::kRoute, kOwn, ToAddress(IpText(family), own.address), "drop");
+    out.Add(Table::kRoute, Priority(family, kOwnEcho),
+            ToAddress(ProtoText(IpProto::kIcmp, family) + echo, own.address), AnswerEcho(family));
+    out.Add(Table::kRoute, Priority(family, kOwn), ToAddress(IpText(family), own.address), "drop");
     if (IsLinkLocal(own.address)) continue;
-    out.Add(Table::kRoute, PrefixPriority(own.length, 1), DestinationMatch(own),
+    out.Add(Table::kRoute, PrefixPriority(own, 1), DestinationMatch(own),
             Forward(v4 ? "move:NXM_OF_IP_DST[]->NXM_NX_REG5[]" : "move:NXM_NX_IPV6_DST[]->NXM_NX_XXREG3[]",
                     port));
     CompileUnused(out, own);
@@ -93,23 +99,16 @@ void CompileRoute(FlowBuilder& out, const PlannedRoute& route) {
     }
   }
   if (best == nullptr) return;  // CheckPlan refuses such a route
-  out.Add(Table::kRoute, PrefixPriority(route.to.length, 0), DestinationMatch(route.to),
+  out.Add(Table::kRoute, PrefixPriority(route.to, 0), DestinationMatch(route.to),
           Forward(SetNextHop(route.via), *best));
 }
 
 // A packet whose last hop this is: whether somebody is told, and by which address, the controller decides.
 void CompileTtl(FlowBuilder& out) {
   const std::string punt = out.Punt(PuntReason::kTtlExceeded, ServiceId{});
-  std::set<IpAddress> sids;
-  for (const PlannedService& service : out.plan().services) {
-    if (service.spec.sid_v4) sids.insert(*service.spec.sid_v4);
-    if (service.spec.sid_v6) sids.insert(*service.spec.sid_v6);
-  }
   for (const char* ttl : {",nw_ttl=0", ",nw_ttl=1"}) {
-    for (Family family : kFamilies) out.Add(Table::kRoute, kTtlEnds, IpText(family) + ttl, punt);
-    // Before the D-SID is gone: the answer quotes what the client sent.
-    for (const IpAddress& sid : sids) {
-      out.Add(Table::kService, kTtlEndsAtSid, ToAddress(IpText(FamilyOf(sid)), sid) + ttl, punt);
+    for (Family family : kFamilies) {
+      out.Add(Table::kRoute, Priority(family, kTtlEnds), IpText(family) + ttl, punt);
     }
   }
 }
@@ -138,11 +137,15 @@ void CompileRouting(FlowBuilder& out) {
   }
   for (const PlannedRoute& route : plan.routes) CompileRoute(out, route);
   // No host's address, or one of a single link; the last but one: from a single link.
-  for (const char* special :
-       {"ip,nw_dst=0.0.0.0/8", "ip,nw_dst=127.0.0.0/8", "ip,nw_dst=224.0.0.0/3",
-        "ipv6,ipv6_dst=::", "ipv6,ipv6_dst=::1", "ipv6,ipv6_dst=::ffff:0.0.0.0/96", "ipv6,ipv6_dst=fe80::/10",
-        "ipv6,ipv6_src=fe80::/10", "ipv6,ipv6_dst=ff00::/8"}) {
-    out.Add(Table::kRoute, kNotRoutable, special, "drop");
+  const auto drop = [&](Family family, const char* special) {
+    out.Add(Table::kRoute, Priority(family, kNotRoutable), IpText(family) + special, "drop");
+  };
+  for (const char* special : {",nw_dst=0.0.0.0/8", ",nw_dst=127.0.0.0/8", ",nw_dst=224.0.0.0/3"}) {
+    drop(Family::kV4, special);
+  }
+  for (const char* special : {",ipv6_dst=::", ",ipv6_dst=::1", ",ipv6_dst=::ffff:0.0.0.0/96",
+                              ",ipv6_dst=fe80::/10", ",ipv6_src=fe80::/10", ",ipv6_dst=ff00::/8"}) {
+    drop(Family::kV6, special);
   }
   CompileTtl(out);
   out.Add(Table::kRoute, kMiss, "", "drop");

@@ -6,12 +6,19 @@
 namespace dyncast::pipeline {
 namespace {
 
+// Highest first. OVS tries one mask after the other, that of the highest priority first, until no mask left
+// can beat what it found. So a demand to a port is found early: after what it must not pass by (TTL, source
+// port), before ICMP and fragments, which no flow of a port matches (fragments show port 0; no service has
+// that one).
+constexpr uint16_t kTtlEnds = 300;
+constexpr uint16_t kNoSourcePort = 250;
+constexpr uint16_t kServicePort = 210;   // one port: most services
+constexpr uint16_t kServiceBlock = 200;  // part of a range; each size of block has a mask of its own
+constexpr uint16_t kEcho = 140;
 constexpr uint16_t kIcmpError = 130;
 constexpr uint16_t kFragment = 120;
 constexpr uint16_t kFragmentRefused = 110;
-constexpr uint16_t kNoSourcePort = 105;
-constexpr uint16_t kServicePort = 100;
-constexpr uint16_t kNoSuchPort = 50;
+constexpr uint16_t kNoSuchPort = 50;  // all else to a D-SID
 constexpr uint16_t kMiss = 0;
 
 // Whether a packet shows its ports. Fragments do not, not even the first one (OVS's fragment mode `normal`).
@@ -89,19 +96,20 @@ void CompileService(FlowBuilder& out, const PlannedService& service, Family fami
     const std::string actions = ServiceActions(service, range.proto, family, Ports::kShown);
     if (!HasPorts(range.proto)) {
       const std::string request = family == Family::kV4 ? "8" : "128";
-      out.Add(Table::kService, kServicePort, to_sid + ",icmp_type=" + request + ",icmp_code=0", actions,
-              subject);
+      out.Add(Table::kService, kEcho, to_sid + ",icmp_type=" + request + ",icmp_code=0", actions, subject);
       continue;
     }
     for (const PortMask& mask : PortMasks(range.first, range.last)) {
-      out.Add(Table::kService, kServicePort, to_sid + ",tp_dst=" + PortMaskText(mask), actions, subject);
+      out.Add(Table::kService, mask.IsPort() ? kServicePort : kServiceBlock,
+              to_sid + ",tp_dst=" + PortMaskText(mask), actions, subject);
     }
   }
   for (IpProto proto : ProtosOf(spec)) {
-    // Port 0 stands for 'left out' in a key: such a packet would bind the client's every port.
+    // Port 0 stands for 'left out' in a key: such a packet would bind the client's every port. Fragments
+    // only look like it, and have flows of their own.
     if (spec.affinity.kind != AffinityKind::k5Tuple || !HasPorts(proto)) continue;
-    out.Add(Table::kService, kNoSourcePort, ToAddress(ProtoText(proto, family), sid) + ",tp_src=0", "drop",
-            subject);
+    out.Add(Table::kService, kNoSourcePort, ToAddress(ProtoText(proto, family), sid) + ",nw_frag=no,tp_src=0",
+            "drop", subject);
   }
   CompileFragments(out, service, family);
 
@@ -112,6 +120,10 @@ void CompileService(FlowBuilder& out, const PlannedService& service, Family fami
             out.Punt(PuntReason::kIcmpErrorToSid, ServiceId{}));
   }
   const std::string any = ToAddress(IpText(family), sid);
+  // A packet whose last hop this is ends before the D-SID is gone: the answer quotes what the client sent.
+  for (const char* ttl : {",nw_ttl=0", ",nw_ttl=1"}) {
+    out.Add(Table::kService, kTtlEnds, any + ttl, out.Punt(PuntReason::kTtlExceeded, ServiceId{}));
+  }
   for (const char* which : {",nw_frag=first", ",nw_frag=later"}) {
     out.Add(Table::kService, kFragmentRefused, any + which, "drop");
   }

@@ -111,6 +111,11 @@ void CompileMarked(FlowBuilder& out, const PlannedService& service) {
 void CompileSelect(FlowBuilder& out, const PlannedService& service) {
   const FlowSubject subject{.service = service.id};
   const std::string unbound = "reg0=0," + OfService(service);
+  if (out.plan().role == SwitchRole::kDForwarder) {
+    // Whether it was bound before or not: whoever decides says where to.
+    out.Add(Table::kSelect, kSelect, unbound, Visit(Table::kMiss), subject);
+    return;
+  }
   const std::string punt = out.Punt(PuntReason::kDemand, service.id);
   if (service.spec.dispatch == Dispatch::kReactive) {
     out.Add(Table::kSelect, kSelectAgain, unbound + ",reg2=0x1",
@@ -145,8 +150,9 @@ void CompileLearn(FlowBuilder& out, const PlannedService& service) {
   const FlowSubject subject{.service = service.id};
   if (service.binding_closed) {
     // Nothing new is kept. A binding whose instance is gone gets another one (reg2=1): that adds none.
-    out.Add(Table::kLearn, kLearnClosed, OfService(service) + ",reg2=0", Visit(Table::kEgress),
-            {.kind = FlowKind::kUnbound, .service = service.id});
+    const bool forwarder = out.plan().role == SwitchRole::kDForwarder;
+    out.Add(Table::kLearn, kLearnClosed, OfService(service) + (forwarder ? "" : ",reg2=0"),
+            Visit(Table::kEgress), {.kind = FlowKind::kUnbound, .service = service.id});
   }
   if (store != BindingStoreKind::kConntrack) return;
   for (Family family : kFamilies) {

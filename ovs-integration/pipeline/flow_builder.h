@@ -95,7 +95,10 @@ void CompileClassify(FlowBuilder& out);
 void CompileServices(FlowBuilder& out);   // service
 void CompileStores(FlowBuilder& out);     // lookup, older, renew, marked, select, learn
 void CompileInstances(FlowBuilder& out);  // egress, return, returned
+void CompileTunnel(FlowBuilder& out);     // tunnel, offer, miss, ask
 void CompileRouting(FlowBuilder& out);    // route, neighbor, output
+// What a plan with a tunnel needs of the switch's TLV map.
+std::vector<TunnelOption> TunnelOptions();
 
 // See Compile.
 Status CheckPlan(const SwitchPlan& plan);

@@ -5,7 +5,9 @@ namespace dyncast::pipeline {
 std::string_view TableName(Table table) {
   switch (table) {
     case Table::kClassify: return "classify";
+    case Table::kTunnel: return "tunnel";
     case Table::kAdmit: return "admit";
+    case Table::kLink: return "link";
     case Table::kService: return "service";
     case Table::kLookup: return "lookup";
     case Table::kOlder: return "older";
@@ -14,8 +16,11 @@ std::string_view TableName(Table table) {
     case Table::kBinding: return "binding";
     case Table::kGeneration0: return "generation0";
     case Table::kGeneration1: return "generation1";
+    case Table::kOffer: return "offer";
     case Table::kSelect: return "select";
     case Table::kLearn: return "learn";
+    case Table::kMiss: return "miss";
+    case Table::kAsk: return "ask";
     case Table::kEgress: return "egress";
     case Table::kReturn: return "return";
     case Table::kReturned: return "returned";

@@ -13,7 +13,9 @@ namespace dyncast::pipeline {
 // OpenFlow tables, in the order a packet meets them. Names are shown by dyncastctl and in the docs.
 enum class Table : uint8_t {
   kClassify = 0,      // port and VLAN -> reg6; the tag is taken off
-  kAdmit = 5,         // ARP, ND, source check
+  kTunnel = 2,        // from the tunnel: who is it, and what does it say?
+  kAdmit = 5,         // who may send; ARP and ND go to kLink
+  kLink = 6,          // ARP and ND: answers for our addresses, neighbours learned
   kService = 10,      // D-SID, protocol, port -> service id and affinity key, in registers
   kLookup = 15,       // service -> where its bindings are; then on to kSelect. Cookie kDispatch
   kOlder = 16,        // generations, not in the current table: look into the older one
@@ -22,8 +24,11 @@ enum class Table : uint8_t {
   kBinding = 20,      // timed bindings: affinity key -> instance id
   kGeneration0 = 21,  // bindings without timeouts
   kGeneration1 = 22,
+  kOffer = 25,     // D-Forwarder: binding info, its key looked up: take it?
   kSelect = 30,    // no binding: to the controller (reactive), to the select group (learn)
   kLearn = 35,     // selected by the group: keep it as the service's store does, then kEgress
+  kMiss = 37,      // D-Forwarder: a demand without a binding: does it fit into the tunnel?
+  kAsk = 38,       // D-Forwarder: to the D-Router, marked
   kEgress = 40,    // instance id -> D-BID; one flow per instance
   kReturn = 50,    // source D-BID -> D-SID; visited from kRoute by what leaves through an access port
   kReturned = 55,  // the same, after connection tracking saw the answer
@@ -36,11 +41,13 @@ std::string_view TableName(Table table);
 // Registers. reg0: instance id (0: none). reg1: service id. reg2: bit 0: the egress was gone, select
 // again. reg3: output port as TaggedPort. reg5: next hop's IPv4 address; xxreg3 (reg12..15) its IPv6 address.
 // reg6: role of the input port (1 + PortRole) in bits 0..15, its VLAN id in bits 16..27.
+// Role kTunnelRole: a demand that a D-Forwarder asks about, its tunnel endpoint in reg5 until it is routed.
 // The affinity key, whatever kind it is of, so that one flow learns and one group hashes all kinds:
 //   reg4   bits 0..7 protocol (0 where the key leaves it out; ICMPv6 counts as ICMP), bit 8: IPv6
 //   reg7   source port << 16 | destination port, 0 where the key leaves one out or the protocol has none
 //   xxreg2 (reg8..11) client address masked to the key's prefix; IPv4 in reg8, the rest 0
 constexpr uint32_t kKeyIpv6 = 0x100;  // in reg4
+constexpr uint32_t kTunnelRole = 4;   // in reg6
 
 // Select group of a service (dispatch learn), one per family: hash over exactly reg4, reg7, xxreg2.
 constexpr uint32_t GroupId(ServiceId service, bool v6) {  // NOLINT: a family, not a mode
@@ -90,6 +97,17 @@ enum class PuntReason : uint8_t {
   // Later IPv4 fragments of TCP and UDP: OVS would spoil them with the address (see docs/pipeline.md).
   kFragmentToInstance = 8,  // reg0 holds the instance
   kFragmentToClient = 9,    // of an answer; next hop as for kNeighborWanted
+};
+
+// Geneve options between D-Forwarders and D-Routers (docs/wire.md): experimental class (RFC 8926 section 7).
+inline constexpr uint16_t kTunnelClass = 0xff01;
+// Option 1, tun_metadata0, 4 octets: kind << 24 | service.
+// Option 2, tun_metadata1, 12 octets: instance, reg4, reg7 of the key.
+// Option 3, tun_metadata2, 16 octets: xxreg2 of the key.
+enum class TunnelKind : uint8_t {
+  kHello = 0,        // dropped
+  kMiss = 1,         // from a D-Forwarder: a demand without a binding
+  kBindingInfo = 2,  // from a D-Router: the key's instance; options 1 to 3, the frame behind them cut off
 };
 
 // Meter ids.

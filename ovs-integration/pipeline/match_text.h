@@ -16,6 +16,7 @@ namespace dyncast::pipeline {
 struct PortMask {
   uint16_t value = 0;
   uint16_t mask = 0xffff;
+  bool IsPort() const { return mask == 0xffff; }
   friend bool operator==(const PortMask&, const PortMask&) = default;
 };
 // Blocks that together hold exactly first..last, in rising order; at most 30. Precondition: first <= last.

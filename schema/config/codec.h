@@ -20,9 +20,6 @@
 
 namespace dyncast::config {
 
-// What a version does not do yet is refused with these words, wherever it is written.
-inline constexpr std::string_view kNotSupported = "not supported by this version";
-
 inline Error Broken(std::string_view rule) { return MakeError(Errc::kInvalid, std::string(rule)); }
 
 // "500ms", "5s", "2m", "1h", "7d", "100us": a whole number and a unit.
@@ -69,12 +66,11 @@ enum class Bound : uint8_t { kIncluded, kExcluded };
 Codec<double> Number(double min, Bound bound, double max);
 Codec<bool> Boolean();
 
-// One word of a closed set. A word with a refusal is known but not accepted.
+// One word of a closed set.
 template <typename E>
 struct Word {
   std::string_view word;
   E value{};
-  std::string_view refusal{};
 };
 
 template <typename E>
@@ -83,18 +79,14 @@ Codec<E> Words(std::vector<Word<E>> words) {
   for (const Word<E>& word : words) {
     if (!rule.empty()) rule += ", ";
     rule += fmt::format("`{}`", word.word);
-    if (!word.refusal.empty()) rule += fmt::format(" ({})", word.refusal);
   }
   return {.type = "word",
           .rule = rule,
           .parse = [words](std::string_view text) -> Result<E> {
             std::string known;
             for (const Word<E>& word : words) {
-              if (word.word == text) {
-                if (!word.refusal.empty()) return Broken(word.refusal);
-                return word.value;
-              }
-              if (word.refusal.empty()) known += (known.empty() ? "" : ", ") + std::string(word.word);
+              if (word.word == text) return word.value;
+              known += (known.empty() ? "" : ", ") + std::string(word.word);
             }
             return Broken("must be one of: " + known);
           },

@@ -61,6 +61,14 @@ struct RouteConfig {
   friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
+// Where a switch is reached by tunnel, for D-Forwarders and the D-Routers they ask.
+struct TunnelConfig {
+  IpAddress address;    // IPv4, of the host behind the bridge's LOCAL port
+  std::string port;     // the Geneve interface's name, at most 15 bytes; default: made from the bridge's
+  uint16_t mtu = 1500;  // of the infrastructure between the endpoints; 576..9216
+  friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
+};
+
 struct SwitchConfig {
   std::string name;
   SwitchRole role = SwitchRole::kDRouter;
@@ -71,6 +79,8 @@ struct SwitchConfig {
   std::vector<PortConfig> ports;
   std::vector<RouteConfig> routes;
   PuntLimits punts;
+  std::optional<TunnelConfig> tunnel;
+  std::vector<std::string> d_routers;  // role d-forwarder: whom it asks, the first that is there
   // Most flows in each binding table, whatever the services' limits; beyond, the switch refuses to learn and
   // demands are steered by hash. 1000..4000000.
   uint32_t binding_flow_limit = 1500000;

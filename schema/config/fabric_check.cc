@@ -7,35 +7,11 @@
 #include <set>
 #include <string_view>
 
-#include "schema/config/codec.h"
+#include "schema/config/networks.h"
 #include "schema/config/unique.h"
 
 namespace dyncast::config {
 namespace {
-
-struct PlacedPrefix {
-  IpPrefix prefix;
-  std::string path;
-  size_t owner = 0;  // prefixes of one owner may overlap
-};
-
-// Refuses each prefix that overlaps one of another owner. Sorted, a prefix stands before all that lie in it.
-void RefuseOverlaps(Reader& reader, std::vector<PlacedPrefix> all, std::string_view rule) {
-  std::erase_if(all, [&reader](const PlacedPrefix& p) { return reader.Refused(p.path); });
-  std::stable_sort(all.begin(), all.end(), [](const PlacedPrefix& a, const PlacedPrefix& b) {
-    return a.prefix.Network() < b.prefix.Network();
-  });
-  const PlacedPrefix* widest = nullptr;
-  for (const PlacedPrefix& next : all) {
-    if (widest == nullptr || !widest->prefix.Overlaps(next.prefix)) {
-      widest = &next;
-    } else if (widest->owner != next.owner) {
-      reader.Refuse(next.path, next.prefix.ToString(),
-                    fmt::format("overlaps {} at '{}': {}", widest->prefix.ToString(), widest->path, rule),
-                    Errc::kConflict);
-    }
-  }
-}
 
 void CheckPool(Reader& reader, const FabricConfig& config) {
   std::vector<PlacedPrefix> all;
@@ -109,15 +85,6 @@ void CheckPorts(Reader& reader, const std::string& at, const SwitchConfig& sw) {
   RefuseOverlaps(reader, std::move(networks), "the networks of two ports of a switch must not overlap");
 }
 
-// True if a host can have `a` in the network of `prefix`.
-bool IsHostIn(const IpPrefix& prefix, const IpAddress& a) {
-  if (prefix.address.is_none() || !prefix.Contains(a)) return false;
-  if (!a.is_v4()) return prefix.length >= 127 || MaskAddress(a, prefix.length) != a;
-  if (prefix.length >= 31) return true;
-  const uint32_t mask = 0xffffffffu >> prefix.length;
-  return (a.v4() & mask) != 0 && (a.v4() & mask) != mask;
-}
-
 void CheckRoutes(Reader& reader, const std::string& at, const SwitchConfig& sw) {
   std::set<IpAddress> own;
   std::set<IpPrefix> connected;
@@ -175,6 +142,7 @@ void CheckSwitches(Reader& reader, const FabricConfig& config) {
         if (name == sw.bridge || !seen.insert(name).second) continue;
         there.Check(reader, fmt::format("{}.ports[{}].name", path, p), name);
       }
+      if (sw.tunnel) there.Check(reader, path + ".tunnel.port", sw.tunnel->port);
     }
     if (!sw.name.empty()) {
       const uint64_t id = DatapathIdFor(config.controller.fabric, sw.name);
@@ -195,6 +163,7 @@ void CheckFabric(Reader& reader, const FabricConfig& config) {
   CheckPool(reader, config);
   CheckTarget(reader, config);
   CheckSwitches(reader, config);
+  CheckTunnels(reader, config);
   CheckAgents(reader, config);
   CheckServices(reader, config);
 }

@@ -6,14 +6,15 @@
 
 namespace dyncast::config {
 
-// Defaults that depend on other values: openflow_target, sources, fin_timeout and what it says of
-// the store, D-SIDs from the pool.
+// Defaults that depend on other values: openflow_target, sources, tunnel ports, fin_timeout and what it says
+// of the store, D-SIDs from the pool.
 void FillIn(Reader& reader, FabricConfig& config);
 // The rules across values. Values that broke a rule of their own are skipped: they hold their default.
 void CheckFabric(Reader& reader, const FabricConfig& config);
 
 // Within CheckFabric:
 void CheckSwitches(Reader& reader, const FabricConfig& config);
+void CheckTunnels(Reader& reader, const FabricConfig& config);
 void CheckServices(Reader& reader, const FabricConfig& config);
 
 // Every address that a gateway or a next hop has, with what it is ("an address of switch 'dr1'").

@@ -30,6 +30,18 @@ void FillTarget(Reader& reader, ControllerConfig& controller) {
   controller.openflow_target = fmt::format("tcp:{}:{}", address, port);
 }
 
+// The name of a bridge's tunnel port, at most 15 bytes as Linux has it. A long bridge name is cut, and told
+// from others that begin alike by a hash.
+std::string TunnelPortName(const std::string& bridge) {
+  constexpr std::string_view kSuffix = "-tun";
+  constexpr size_t kMost = 15;
+  std::string name = bridge;
+  if (name.size() + kSuffix.size() > kMost) {
+    name = fmt::format("{}-{:04x}", bridge.substr(0, 6), StableHash(bridge) & 0xffff);
+  }
+  return name.append(kSuffix);
+}
+
 enum class Family : uint8_t { kV4, kV6 };
 
 // Walks the pool's addresses of one family, each once.
@@ -140,6 +152,10 @@ void FillIn(Reader& reader, FabricConfig& config) {
         continue;
       }
       for (const IpPrefix& address : port.addresses) port.sources.push_back(address.Network());
+    }
+    SwitchConfig& sw = config.switches[s];
+    if (sw.tunnel && !sw.bridge.empty() && !reader.Says(fmt::format("switches[{}].tunnel.port", s))) {
+      sw.tunnel->port = TunnelPortName(sw.bridge);
     }
   }
   for (size_t i = 0; i < config.services.size(); ++i) {

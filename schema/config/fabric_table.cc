@@ -135,6 +135,28 @@ const Table<PuntLimits>& PuntTable() {
   return table;
 }
 
+const Table<TunnelConfig>& TunnelTable() {
+  using T = TunnelConfig;
+  static const Table<T> table({
+      Value(&T::address, UnicastAddress(),
+            {.key = "address",
+             .presence = kRequired,
+             .description = "The endpoint: the address of the host behind the bridge's local port.",
+             .rule_added = "IPv4; in a network of that port, which has role: edge and no VLAN id; not the "
+                           "gateway's own; unique in the fabric"}),
+      Value(&T::port, InterfaceName(),
+            {.key = "port",
+             .description = "The name of the Geneve interface, which is created.",
+             .fallback = "made from the bridge's name",
+             .rule_added = "unique within an OVSDB server"}),
+      Value(&T::mtu, Unsigned<uint16_t>(576, 9216),
+            {.key = "mtu",
+             .description = "The largest IP packet that the infrastructure carries between the endpoints, "
+                            "tunnel headers included."}),
+  });
+  return table;
+}
+
 const Table<SwitchConfig>& SwitchTable() {
   using S = SwitchConfig;
   static const Table<S> table({
@@ -144,10 +166,11 @@ const Table<SwitchConfig>& SwitchTable() {
              .description = "The switch's name.",
              .rule_added = "unique"}),
       Value(&S::role,
-            Words<SwitchRole>(
-                {{.word = "d-router", .value = SwitchRole::kDRouter},
-                 {.word = "d-forwarder", .value = SwitchRole::kDForwarder, .refusal = kNotSupported}}),
-            {.key = "role", .description = "What the switch is in the fabric."}),
+            Words<SwitchRole>({{.word = "d-router", .value = SwitchRole::kDRouter},
+                               {.word = "d-forwarder", .value = SwitchRole::kDForwarder}}),
+            {.key = "role",
+             .description = "`d-router`: selects instances. `d-forwarder`: holds its clients' bindings, and "
+                            "asks a D-Router where there is none."}),
       Value(&S::ovsdb, OpenFlowTarget(),
             {.key = "ovsdb", .presence = kRequired, .description = "The OVSDB server of the switch's host."}),
       Value(&S::bridge, InterfaceName(),
@@ -167,6 +190,20 @@ const Table<SwitchConfig>& SwitchTable() {
                {.key = "routes", .description = "Static routes.", .fallback = "none"}),
       Section(&S::punts, PuntTable(),
               {.key = "punts", .description = "How many packets may be sent to the controller."}),
+      Section(&S::tunnel, TunnelTable(),
+              {.key = "tunnel",
+               .description = "Where D-Forwarders and the D-Routers that they ask reach this switch. Only "
+                              "switches of the fabric may be able to send from these addresses, see wire.md.",
+               .fallback = "none",
+               .rule_added = "required with `role: d-forwarder`"}),
+      List(&S::d_routers, Name(),
+           {.key = "d_routers",
+            .description = "Whom a D-Forwarder asks: the first of these switches that is there.",
+            .fallback = "none",
+            .rule_added =
+                "required with `role: d-forwarder`, and only there; names of d-routers that have a "
+                "`tunnel`; their own clients and those of all their D-Forwarders must have `sources` "
+                "that do not overlap"}),
       Value(&S::binding_flow_limit, Unsigned<uint32_t>(1000, 4000000),
             {.key = "binding_flow_limit",
              .description = "Flows that each of the switch's binding tables may hold, whatever the services' "

@@ -47,7 +47,8 @@ void Write(std::string& out, const std::string& path, const TableInfo& table) {
 
 constexpr std::string_view kIntroduction = R"(# Configuration
 Two files: `fabric.yaml` for the controller and `agent.yaml` for each metric agent. Complete examples with
-comments: [examples/fabric.yaml](examples/fabric.yaml) and [examples/agent.yaml](examples/agent.yaml).
+comments: [examples/fabric.yaml](examples/fabric.yaml) and [examples/agent.yaml](examples/agent.yaml);
+with a D-Forwarder: [examples/figure4.yaml](examples/figure4.yaml).
 
 This page is made from the option tables that also read and check the files. After a change there:
 `dyncast-config-reference > docs/configuration.md`.

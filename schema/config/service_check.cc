@@ -152,29 +152,6 @@ void CheckAffinity(Reader& reader, const std::string& service, const ServiceSpec
 
 }  // namespace
 
-std::vector<std::string> FabricWarnings(const FabricConfig& config) {
-  std::vector<std::string> out;
-  for (const ServiceSpec& service : config.services) {
-    const BindingStoreKind store = StoreOf(service.affinity);
-    const uint32_t limit = service.affinity.limit;
-    if (store == BindingStoreKind::kTimed && limit > kTimedStoreMost) {
-      out.push_back(
-          fmt::format("service '{}': limit {} with store: timed: above {} bindings each new one "
-                      "slows the switch down; store: generations does not",
-                      service.name, limit, kTimedStoreMost));
-    }
-    if (store != BindingStoreKind::kTimed && store != BindingStoreKind::kGenerations) continue;
-    for (const SwitchConfig& sw : config.switches) {
-      if (limit <= sw.binding_flow_limit) continue;
-      out.push_back(
-          fmt::format("service '{}': limit {} is above binding_flow_limit {} of switch '{}', which "
-                      "is reached first",
-                      service.name, limit, sw.binding_flow_limit, sw.name));
-    }
-  }
-  return out;
-}
-
 void CheckServices(Reader& reader, const FabricConfig& config) {
   Unique names("a service of this name");
   for (size_t i = 0; i < config.services.size(); ++i) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,11 +65,13 @@ struct PlannedService {
   friend bool operator==(const PlannedService&, const PlannedService&) = default;
 };
 
-// An instance that has its egress flow: up, or draining. One that is down is not in the plan.
+// An instance that has its egress flow: up, or draining. One that is down is not in the plan of a D-Router.
+// D-Forwarders keep what belongs to it but for the egress flow: so its going is one flow, its coming another.
 struct PlannedInstance {
   InstanceId id;
   ServiceId service;
   IpAddress bid;
+  bool reachable = true;
   friend bool operator==(const PlannedInstance&, const PlannedInstance&) = default;
 };
 
@@ -80,6 +83,22 @@ struct PuntLimits {
   friend bool operator==(const PuntLimits&, const PuntLimits&) = default;
 };
 
+// The Geneve port over which D-Forwarders and D-Routers talk (docs/wire.md).
+struct PlannedTunnel {
+  PortNo port;                 // as OVSDB reports it
+  IpAddress local;             // IPv4: our endpoint; it stands on the bridge's LOCAL port
+  uint16_t mtu_octets = 1500;  // IP packets of the infrastructure, tunnel headers included
+  friend bool operator==(const PlannedTunnel&, const PlannedTunnel&) = default;
+};
+
+// A D-Forwarder that may ask this D-Router.
+struct PlannedForwarder {
+  SwitchId id;
+  IpAddress endpoint;             // of its tunnel
+  std::vector<IpPrefix> sources;  // its clients
+  friend bool operator==(const PlannedForwarder&, const PlannedForwarder&) = default;
+};
+
 struct SwitchPlan {
   SwitchId id;
   std::string name;
@@ -88,6 +107,10 @@ struct SwitchPlan {
   std::vector<PlannedRoute> routes;
   std::vector<PlannedService> services;    // ordered by id
   std::vector<PlannedInstance> instances;  // ordered by id
+  std::optional<PlannedTunnel> tunnel;
+  std::vector<PlannedForwarder> forwarders;  // of a D-Router, ordered by id
+  std::vector<IpAddress> d_routers;          // of a D-Forwarder: tunnel endpoints it takes binding info from
+  IpAddress ask;                             // of a D-Forwarder: the one of them that it asks; none: nobody
   PuntLimits punts;
   friend bool operator==(const SwitchPlan&, const SwitchPlan&) = default;
 };

@@ -3,8 +3,9 @@
 import itertools
 import os
 
-from fabric import dispatch, figure2, logs
+from fabric import dispatch, figure2, figure4, forwarders, logs
 from fabric.edge import EdgeFabric
+from fabric.forwarders import ForwarderFabric, wait_tunnels
 from fabric.running import Fabric
 from lab import topology
 from lab.errors import LabError
@@ -62,6 +63,27 @@ class Case:
     def edge(self, services, instances, *, start=True, **options):
         """One D-Router on dispatch.yaml with these services and instances (see EdgeFabric), running and ready."""
         fabric = EdgeFabric(self.lab(dispatch.TOPOLOGY), services, instances, **options)
+        self.fabrics.append(fabric)
+        if start:
+            fabric.start()
+        return fabric
+
+    def figure4(self, change=None, *, start=True, **options):
+        """Figure 4, running and ready, its tunnels too. `options` are figure4.fabric's."""
+        lab = self.lab(figure4.TOPOLOGY)
+        document = figure4.fabric(lab, **options)
+        if change:
+            change(document)
+        fabric = Fabric(lab, fabric=document, layout=figure4)
+        self.fabrics.append(fabric)
+        if start:
+            fabric.start()
+            wait_tunnels(fabric)
+        return fabric
+
+    def forwarders(self, services, instances, *, start=True, **options):
+        """Eight D-Forwarders on one D-Router with these services and instances (see ForwarderFabric), running and ready."""
+        fabric = ForwarderFabric(self.lab(forwarders.TOPOLOGY), services, instances, **options)
         self.fabrics.append(fabric)
         if start:
             fabric.start()

@@ -67,9 +67,11 @@ class WireAgent:
 class EdgeFabric(Fabric):
     """`instances`: {name: service} or {name: (service, capacity)}."""
 
+    DOCUMENT = staticmethod(dispatch.fabric)
+
     def __init__(self, lab, services, instances, *, servers=(), server_ports=(dispatch.PORT,), server_options=(),
                  real_agent=False, change=None):
-        document = dispatch.fabric(lab, services)
+        document = self.DOCUMENT(lab, services)
         if change:
             change(document)
         self.wanted = {name: what if isinstance(what, tuple) else (what, 1) for name, what in instances.items()}

@@ -86,6 +86,26 @@ def dropped(switch, table):
     return total
 
 
+def packets(switch, table, text):
+    """Packets that the flows of a table whose dump holds `text` have counted, those in the datapath included."""
+    switch.appctl("revalidator/wait")
+    total = 0
+    for line in switch.ofctl("dump-flows", BRIDGE, f"table={table}").splitlines():
+        if text in line:
+            total += int(re.search(r"n_packets=(\d+)", line).group(1))
+    return total
+
+
+def asked(switch):
+    """Packets that a D-Router has selected an instance for because a D-Forwarder asked."""
+    return packets(switch, 15, "reg6=0x4/0xffff")
+
+
+def own_dump(switch):
+    """stable_dump without the neighbours that the switch has learned by itself."""
+    return [line for line in stable_dump(switch) if not line.startswith("cookie=0xd104")]
+
+
 def stable_dump(switch):
     """Every flow of the bridge without counters and ages, sorted: equal dumps mean nothing was changed."""
     text = switch.ofctl("--no-stats", "dump-flows", BRIDGE)

@@ -1,4 +1,4 @@
-"""dyncast-pktgen from `cl` to the D-SID, counted at the farm: mass demands as options, its report as a dictionary."""
+"""dyncast-pktgen from client nodes to the D-SID, counted at the farm: mass demands as options, its report as a dictionary."""
 
 import json
 import subprocess
@@ -15,14 +15,22 @@ class Generator:
     def __init__(self, fabric):
         self.fabric = fabric
         self.lab = fabric.lab
-        self.mac = fabric.gateway_mac()
+        self.mac = self.gateway()
         self.runs = 0
+
+    def gateway(self):
+        """The MAC that clients send to."""
+        return self.fabric.gateway_mac()
+
+    def client(self, v6):
+        """NAMESPACE:INTERFACE that clients send from, and the first client's address."""
+        return f"{netns.name_of(self.lab.name, 'cl')}:to-dr", dispatch.CLIENTS6 if v6 else dispatch.CLIENTS4
 
     def argv(self, mode, instances, *, v6=False, sid=None, proto="udp", port=dispatch.PORT, **options):
         """`options` are dyncast-pktgen's, with underscores; True for flags."""
-        client = dispatch.CLIENTS6 if v6 else dispatch.CLIENTS4
-        space = {name: netns.name_of(self.lab.name, name) for name in ("cl", "farm")}
-        argv = [program("dyncast-pktgen"), mode, "--client", f"{space['cl']}:to-dr", "--gateway-mac", self.mac,
+        place, client = self.client(v6)
+        farm = netns.name_of(self.lab.name, "farm")
+        argv = [program("dyncast-pktgen"), mode, "--client", place, "--gateway-mac", self.mac,
                 "--announce", "0", "--no-neighbours", "--sid", sid or (dispatch.SID6 if v6 else dispatch.SID4),
                 "--proto", proto]
         if "first_client" not in options:
@@ -30,7 +38,7 @@ class Generator:
         if proto != "icmp":
             argv += ["--port", str(port)]
         for name in instances:
-            argv += ["--receiver", f"{name}={space['farm']}:to-dr,{dispatch.place(name)[1]}"]
+            argv += ["--receiver", f"{name}={farm}:to-dr,{dispatch.place(name)[1]}"]
         for key, value in options.items():
             option = "--" + key.replace("_", "-")
             argv += [option] if value is True else [option, str(value)]

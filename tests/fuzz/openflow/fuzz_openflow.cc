@@ -19,8 +19,10 @@ using dyncast::test::Joined;
 using dyncast::test::LearnPlan;
 using dyncast::test::MakeBinding;
 using dyncast::test::SmallPlan;
+using dyncast::test::TunnelPlan;
 
-void Prepare(Joined* j, uint8_t state) {
+// `tunnel`: the plan wants tunnel options, and they are awaited where anything is.
+void Prepare(Joined* j, uint8_t state, bool tunnel) {
   switch (state) {
     case 0:  // before the hello
       break;
@@ -34,12 +36,12 @@ void Prepare(Joined* j, uint8_t state) {
       break;
     case 3:  // a sync is awaited
       j->Pump();
-      j->fake.BeSilent(MsgType::kBundleControl);
-      j->Want(SmallPlan());
+      j->fake.BeSilent(tunnel ? MsgType::kExperimenter : MsgType::kBundleControl);
+      j->Want(tunnel ? TunnelPlan() : SmallPlan());
       j->Pump();
       break;
     default:  // synced; bindings in flight, a count, a check or a resync awaited
-      j->Start(LearnPlan());
+      j->Start(tunnel ? TunnelPlan() : LearnPlan());
       j->fake.BeSilent(std::nullopt);
       for (uint32_t i = 0; i < 5; ++i) j->session->InstallBinding(MakeBinding(i), j->now.mono);
       if (state == 5) j->session->CountBindings(dyncast::openflow::CountScope::kAll);
@@ -60,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!ready) std::abort();
   if (size < 1) return 0;
   Joined j;
-  Prepare(&j, data[0] & 7);
+  Prepare(&j, data[0] & 7, (data[0] & 16) != 0);
   // On the heap at its exact size, so that the sanitizer sees one octet too many.
   const std::vector<uint8_t> octets(data + 1, data + size);
   ByteView rest(octets);

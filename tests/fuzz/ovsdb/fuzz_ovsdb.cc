@@ -18,7 +18,7 @@ void Require(bool holds) {
 
 bool Knows(const Database& db, const std::string& uuid) {
   return db.roots.contains(uuid) || db.bridges.contains(uuid) || db.ports.contains(uuid) ||
-         db.controllers.contains(uuid);
+         db.interfaces.contains(uuid) || db.controllers.contains(uuid);
 }
 
 void CheckPlan(const Database& db, const PlanResult& plan, const PlanResult& again) {
@@ -52,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                      .controller_target = "tcp:127.0.0.1:6653",
                                      .adopt = size % 2 == 0,
                                      .ports = {"br0", "p1", "p2"}};
+  if (size % 4 < 2) wish.tunnel = {.port = "gnv0", .local_ip = "10.0.0.1"};
   CheckPlan(db, Plan(db, wish), Plan(db, wish));
   CheckPlan(db, PlanRelease(db, wish), PlanRelease(db, wish));
   return 0;

@@ -66,7 +66,8 @@ class SwitchServerOvs : public ::testing::Test {
   void Start(const pipeline::Compiled& plan) {
     Serve();
     ASSERT_TRUE(Until([&] { return recorder.found.size() == 1; }));
-    ASSERT_TRUE(server->SetDesired(kDpid, plan).ok());
+    const Status set = server->SetDesired(kDpid, plan);
+    ASSERT_TRUE(set.ok()) << set.error().ToString();
     ASSERT_TRUE(Synced(1)) << server->Statuses()[0].last_error;
   }
   size_t BindingFlows() {

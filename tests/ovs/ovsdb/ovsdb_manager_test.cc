@@ -142,6 +142,59 @@ TEST_F(OvsdbManagerTest, ReconnectsAfterTheDatabaseServerRestarted) {
   EXPECT_EQ(driver.ports["d1"], ports);
 }
 
+TEST_F(OvsdbManagerTest, TheTunnelIsMadeKeptAndTakenAway) {
+  DesiredBridge wish = Wish();
+  wish.tunnel = {.port = "gnv0", .local_ip = "10.0.0.1"};
+  Driver driver;
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&driver, 4)) << driver.Only().last_error;
+  EXPECT_EQ(driver.ports["d1"].back().first, "gnv0");
+  EXPECT_THAT(servers_.Ofctl("br0", "show", ""),
+              HasSubstr(std::to_string(driver.ports["d1"].back().second.value()) + "(gnv0)"));
+  EXPECT_THAT(servers_.Vsctl("get Interface gnv0 type options"),
+              HasSubstr("geneve\n{csum=\"true\", key=\"0\", local_ip=\"10.0.0.1\", remote_ip=flow}"));
+  const std::string before = servers_.Dump();
+  {
+    Driver second;
+    second.manager.SetDesired({wish});
+    ASSERT_TRUE(UntilUp(&second, 4)) << second.Only().last_error;
+    EXPECT_EQ(second.Only().transactions, 0u);
+    EXPECT_EQ(servers_.Dump(), before);
+  }
+  // Changed by somebody, it is put right; deleted, it is made again.
+  const auto right = [&] {
+    return driver.Until([&] {
+      return driver.Only().state == "ready" && driver.Only().ports.size() == 4 && servers_.Dump() == before;
+    });
+  };
+  servers_.Vsctl("set Interface gnv0 options:remote_ip=192.0.2.1");
+  EXPECT_TRUE(right()) << servers_.Dump();
+  servers_.Vsctl("del-port gnv0");
+  ASSERT_TRUE(driver.Until([&] { return driver.Only().ports.size() == 3; }));
+  EXPECT_TRUE(UntilUp(&driver, 4)) << driver.Only().last_error;
+  EXPECT_THAT(driver.problems, IsEmpty());
+
+  driver.manager.SetDesired({Wish()});
+  ASSERT_TRUE(driver.Until([&] { return driver.ports["d1"].size() == 3; }));
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  EXPECT_EQ(servers_.Vsctl("list-ports br0"), "p1\np2\n");
+}
+
+TEST_F(OvsdbManagerTest, AnothersPortIsNoTunnel) {
+  DesiredBridge wish = Wish();
+  Driver driver;
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(UntilUp(&driver, 3)) << driver.Only().last_error;
+  servers_.Vsctl("add-port br0 gnv0 -- set Interface gnv0 type=geneve options:remote_ip=192.0.2.1");
+  const std::string before = servers_.Dump();
+  wish.tunnel = {.port = "gnv0", .local_ip = "10.0.0.1"};
+  driver.manager.SetDesired({wish});
+  ASSERT_TRUE(driver.Until([&] { return !driver.problems.empty(); }));
+  EXPECT_THAT(driver.problems, ElementsAre(HasSubstr("port gnv0 of bridge br0 is not ours")));
+  EXPECT_EQ(driver.Only().ports.size(), 3u);
+  EXPECT_EQ(servers_.Dump(), before);
+}
+
 TEST_F(OvsdbManagerTest, UnwantedBridgeIsGivenBack) {
   Driver driver;
   driver.manager.SetDesired({Wish()});

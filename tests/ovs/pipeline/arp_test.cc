@@ -95,9 +95,9 @@ TEST_F(PipelineTest, ForgedArpTeachesNothing) {
     frame.sender_mac = mac;
     return Build(frame);
   };
-  ExpectDropped("acc1", claim(client.gateway, client.mac), Table::kAdmit, 330,
+  ExpectDropped("acc1", claim(client.gateway, client.mac), Table::kLink, 330,
                 "arp,in_port=1,reg6=0x1,arp_spa=192.168.10.1");
-  ExpectDropped("acc1", claim(Ip("10.96.0.1"), client.mac), Table::kAdmit, 330, "arp,arp_spa=10.96.0.1");
+  ExpectDropped("acc1", claim(Ip("10.96.0.1"), client.mac), Table::kLink, 330, "arp,arp_spa=10.96.0.1");
   EXPECT_EQ(TotalSent(), 0u);
   // Another network's address and a group MAC are answered (the asker may be odd) but not learned.
   ASSERT_GOOD(ovs->Inject("acc1", claim(server.address, client.mac)));
@@ -120,13 +120,15 @@ TEST_F(PipelineTest, NeighboursLeaveWithTheirPort) {
   ASSERT_GOOD(next);
   ASSERT_GOOD(ovs->DeleteFlows("br0", "table=0,in_port=1"));
   for (const char* protocol : {"arp", "icmp6"}) {
-    ASSERT_GOOD(ovs->DeleteFlows("br0", std::string("table=5,in_port=1,") + protocol));
+    ASSERT_GOOD(ovs->DeleteFlows("br0", std::string("table=6,in_port=1,") + protocol));
   }
   EXPECT_TRUE(Eventually([&] {
     const Result<std::vector<std::string>> left = ovs->DumpFlows("br0", "table=70");
     return left.ok() && left->size() == 2;  // the server and the miss
   }));
-  ASSERT_GOOD(ovs->Install("br0", {.meters = {}, .groups = {}, .flows = next->flows}));
+  pipeline::Compiled rest;
+  rest.flows = next->flows;
+  ASSERT_GOOD(ovs->Install("br0", rest));
   const Result<std::vector<std::string>> left = ovs->DumpFlows("br0", "table=70,ip,reg5=0x0a02010b");
   ASSERT_GOOD(left);
   EXPECT_THAT(*left, SizeIs(1));

@@ -146,6 +146,8 @@ TEST_F(PipelineTest, EgressGoneAsksOnceMoreAndAnswersWithReasonTwo) {
   Bind(kWeb, InstanceId{11}, DemandOf(demand));
   (void)Through("acc1", demand, "edge");
   ASSERT_GOOD(ovs->DeleteFlows("br0", "table=40,reg0=11"));
+  // The datapath goes by the old tables until OVS has looked at it again.
+  ASSERT_GOOD(ovs->Appctl({"revalidator/wait"}));
   const size_t total = TotalSent();
   ASSERT_GOOD(ovs->Inject("acc1", Build(demand)));
   const Result<std::vector<PacketIn>> punts = ovs->WaitPacketIns(1);
@@ -183,15 +185,15 @@ TEST_F(PipelineTest, BothPortsOfA3TupleServiceShareTheBinding) {
     out.dst = edge21.address;
     EXPECT_EQ(Through("acc1", packet, "edge"), Routed(out, edge21, edge21.gateway_mac));
   }
-  // A later fragment has no ports but belongs to the same binding, there and back.
+  // A fragment shows no ports but belongs to the same binding, there and back.
   Ipv4Packet fragment = rtp;
-  fragment.fragment_offset = 1480;
+  fragment.more_fragments = true;
   Ipv4Packet out = fragment;
   out.dst = edge21.address;
   EXPECT_EQ(Through("acc1", fragment, "edge"), Routed(out, edge21, edge21.gateway_mac));
   Ipv4Packet answer = Packet(edge21, client.address);
   answer.proto = IpProto::kUdp;
-  answer.fragment_offset = 1480;
+  answer.more_fragments = true;
   Ipv4Packet at_client = answer;
   at_client.src = rtp.dst;
   EXPECT_EQ(Through("edge", answer, "acc1"), Routed(at_client, client, client.gateway_mac));
@@ -280,7 +282,7 @@ TEST_F(PipelineTest, WhatNoServiceTakesIsDroppedAndCounted) {
   packet.fragment_offset = 0;
   packet.dst_port = 80;
   packet.src_port = 0;
-  ExpectDropped("acc1", Build(packet), Table::kService, 105, "tcp,nw_dst=10.96.0.1,tp_src=0");
+  ExpectDropped("acc1", Build(packet), Table::kService, 250, "tcp,nw_dst=10.96.0.1,nw_frag=no,tp_src=0");
 }
 
 }  // namespace

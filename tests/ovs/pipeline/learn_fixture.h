@@ -18,6 +18,8 @@ class LearnTest : public testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  // When bridge and ports are there, but no flows.
+  virtual void Prepare() {}
 
   // Puts the plan in place of what the switch holds of plans before; learned flows stay.
   void Install();

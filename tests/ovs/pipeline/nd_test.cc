@@ -28,9 +28,9 @@ TEST_F(RouterTest, DsidIsAnsweredOnAccessPortsOnly) {
     EXPECT_EQ(ToHex(Through(host->port, Build(Solicit(*host, sid)), host->port)),
               ToHex(Build(AdvertisementTo(*host, sid))));
   }
-  ExpectDropped("edge", Build(Solicit(server6, sid)), Table::kAdmit, 280, "icmp6,icmp_type=135");
+  ExpectDropped("edge", Build(Solicit(server6, sid)), Table::kLink, 280, "icmp6,icmp_type=135");
   // The gateway of another port is not ours here.
-  ExpectDropped("acc1", Build(Solicit(client6, far6.gateway)), Table::kAdmit, 280, "icmp6,icmp_type=135");
+  ExpectDropped("acc1", Build(Solicit(client6, far6.gateway)), Table::kLink, 280, "icmp6,icmp_type=135");
 }
 
 // Unreachability probes: unicast, often from a link-local address, often without the option.
@@ -64,7 +64,7 @@ TEST_F(RouterTest, DuplicateOfOurAddressIsContradictedBeforeAll) {
   EXPECT_EQ(ToHex(Through("acc1", Build(claim), "acc1")), ToHex(Build(answer)));
   claim.target = Ip("fd10::99");
   ASSERT_GOOD(ovs->Monitor("br0"));
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 280, "icmp6,icmp_type=135");
+  ExpectDropped("acc1", Build(claim), Table::kLink, 280, "icmp6,icmp_type=135");
 }
 
 TEST_F(RouterTest, AnswerToTheControllerIsLearnedAndPunted) {
@@ -106,9 +106,9 @@ TEST_F(RouterTest, ForgedNdTeachesNothing) {
   const std::string advertise = "icmp_type=136,icmp_code=0,";
   NdFrame lie = Solicit(client6, client6.gateway);
   lie.src = client6.gateway;
-  ExpectDropped("acc1", Build(lie), Table::kAdmit, 330, port + solicit + "nw_ttl=255,ipv6_src=fd10::1");
+  ExpectDropped("acc1", Build(lie), Table::kLink, 330, port + solicit + "nw_ttl=255,ipv6_src=fd10::1");
   lie.src = Ip("fd96::1");
-  ExpectDropped("acc1", Build(lie), Table::kAdmit, 330, "icmp6,reg3=0," + solicit + "ipv6_src=fd96::1");
+  ExpectDropped("acc1", Build(lie), Table::kLink, 330, "icmp6,reg3=0," + solicit + "ipv6_src=fd96::1");
   lie.src = Ip("ff02::5");
   ExpectDropped("acc1", Build(lie), Table::kAdmit, 330, "ipv6,ipv6_src=ff00::/8");
 
@@ -116,24 +116,24 @@ TEST_F(RouterTest, ForgedNdTeachesNothing) {
   claim.eth_src = client6.mac;
   claim.eth_dst = client6.gateway_mac;
   claim.link_address = client6.mac;
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 330, port + advertise + "nw_ttl=255,nd_target=fd10::1");
+  ExpectDropped("acc1", Build(claim), Table::kLink, 330, port + advertise + "nw_ttl=255,nd_target=fd10::1");
   claim.target = Ip("fd96::1");
-  ExpectDropped("edge", Build(claim), Table::kAdmit, 330, "icmp6,reg3=0," + advertise + "nd_target=fd96::1");
+  ExpectDropped("edge", Build(claim), Table::kLink, 330, "icmp6,reg3=0," + advertise + "nd_target=fd96::1");
   claim.target = client6.address;
   claim.link_address.reset();
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 305,
+  ExpectDropped("acc1", Build(claim), Table::kLink, 305,
                 "icmp6,reg3=0," + advertise + "nw_ttl=255,nd_tll=00:00:00:00:00:00");
   claim.link_address = Mac("0b:00:00:00:00:01");  // a group
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 280, "icmp6,icmp_type=136");
+  ExpectDropped("acc1", Build(claim), Table::kLink, 280, "icmp6,icmp_type=136");
   claim.link_address = client6.mac;
   claim.hop_limit = 254;  // from another link
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 280, "icmp6,icmp_type=136");
+  ExpectDropped("acc1", Build(claim), Table::kLink, 280, "icmp6,icmp_type=136");
   claim.hop_limit = 255;
   claim.target = server6.address;  // of another port's network
-  ExpectDropped("acc1", Build(claim), Table::kAdmit, 280, "icmp6,icmp_type=136");
+  ExpectDropped("acc1", Build(claim), Table::kLink, 280, "icmp6,icmp_type=136");
   NdFrame distant = Solicit(client6, client6.gateway);
   distant.hop_limit = 64;
-  ExpectDropped("acc1", Build(distant), Table::kAdmit, 280, "icmp6,icmp_type=135");
+  ExpectDropped("acc1", Build(distant), Table::kLink, 280, "icmp6,icmp_type=135");
   EXPECT_EQ(TotalSent(), 0u);
 
   // Another network's address is answered (the asker may be odd) but not learned.
@@ -154,7 +154,7 @@ TEST_F(RouterTest, RouterDiscoveryAndRedirectsAreDropped) {
     packet.icmp_type = static_cast<uint8_t>(type);
     packet.hop_limit = 255;
     packet.payload = std::string(40, '\0');
-    ExpectDropped("acc1", Build(packet), Table::kAdmit, 280, "icmp6,icmp_type=" + std::to_string(type));
+    ExpectDropped("acc1", Build(packet), Table::kLink, 280, "icmp6,icmp_type=" + std::to_string(type));
   }
 }
 
@@ -172,9 +172,9 @@ TEST_F(RouterTest, NeighboursOfBothFamiliesLeaveWithTheirPort) {
   smaller.ports.erase(smaller.ports.begin());
   smaller.instances.pop_back();
   ASSERT_TRUE(pipeline::Compile(smaller).ok());
-  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=5,arp,in_port=1"));
+  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=6,arp,in_port=1"));
   EXPECT_THAT(Learned(client.address), SizeIs(1)) << "ND can still teach it";
-  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=5,icmp6,in_port=1"));
+  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=6,icmp6,in_port=1"));
   EXPECT_TRUE(
       Eventually([&] { return Learned(client.address).empty() && Learned(client6.address).empty(); }));
   EXPECT_THAT(Learned(server6.address), SizeIs(1));

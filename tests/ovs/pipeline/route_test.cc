@@ -21,20 +21,20 @@ TEST_F(PipelineTest, ForgedSourcesAreDropped) {
   Ipv4Packet packet = Packet(client, server.address);
   packet.src = Ip("192.168.11.7");
   const std::string refused = "ip,in_port=1,reg6=0x1,dl_dst=02:00:00:00:01:01";
-  ExpectDropped("acc1", Build(packet), Table::kAdmit, 200, refused);
+  ExpectDropped("acc1", Build(packet), Table::kAdmit, 410, refused);
   packet.src = Ip("10.96.0.1");
-  ExpectDropped("acc1", Build(packet), Table::kAdmit, 200, refused);
+  ExpectDropped("acc1", Build(packet), Table::kAdmit, 410, refused);
   packet.src = server.address;
-  ExpectDropped("acc1", Build(packet), Table::kAdmit, 200, refused);
+  ExpectDropped("acc1", Build(packet), Table::kAdmit, 410, refused);
   packet.src = client.gateway;
-  ExpectDropped("acc1", Build(packet), Table::kAdmit, 220, "ip,in_port=1,reg6=0x1,nw_src=192.168.10.1");
+  ExpectDropped("acc1", Build(packet), Table::kAdmit, 430, "ip,in_port=1,reg6=0x1,nw_src=192.168.10.1");
 
   // acc2 may send from 10.0.0.0/8, but not as a D-SID or as an instance.
   packet = Packet(far, server.address);
   packet.src = Ip("10.96.0.1");
-  ExpectDropped("acc2", Build(packet), Table::kAdmit, 220, "ip,in_port=4,reg6=0x1,nw_src=10.96.0.1");
+  ExpectDropped("acc2", Build(packet), Table::kAdmit, 430, "ip,in_port=4,reg6=0x1,nw_src=10.96.0.1");
   packet.src = server.address;
-  ExpectDropped("acc2", Build(packet), Table::kAdmit, 220, "ip,in_port=4,reg6=0x1,nw_src=10.2.1.11");
+  ExpectDropped("acc2", Build(packet), Table::kAdmit, 430, "ip,in_port=4,reg6=0x1,nw_src=10.2.1.11");
   packet.src = Ip("10.200.0.1");
   EXPECT_EQ(Through("acc2", packet, "edge"), Routed(packet, server));
 }
@@ -136,14 +136,14 @@ TEST_F(PipelineTest, GatewayAnswersEchoAndNothingElse) {
   own.proto = IpProto::kIcmp;
   EXPECT_TRUE(ChecksumsRight(Through("br0", own, "br0")));
   const Ipv4Packet other = Packet(client, client.gateway);
-  ExpectDropped("acc1", Build(other), Table::kRoute, 520, "ip,nw_dst=192.168.10.1");
+  ExpectDropped("acc1", Build(other), Table::kRoute, 1020, "ip,nw_dst=192.168.10.1");
 }
 
 TEST_F(PipelineTest, WhatHasNoHostBehindItIsDropped) {
   ASSERT_GOOD(ovs->Monitor("br0"));
-  ExpectDropped("acc1", Build(Packet(client, Ip("224.0.0.5"))), Table::kRoute, 510, "ip,nw_dst=224.0.0.0/3");
-  ExpectDropped("acc1", Build(Packet(client, Ip("127.0.0.1"))), Table::kRoute, 510, "ip,nw_dst=127.0.0.0/8");
-  ExpectDropped("acc1", Build(Packet(client, Ip("10.2.1.255"))), Table::kRoute, 510, "ip,nw_dst=10.2.1.255");
+  ExpectDropped("acc1", Build(Packet(client, Ip("224.0.0.5"))), Table::kRoute, 1010, "ip,nw_dst=224.0.0.0/3");
+  ExpectDropped("acc1", Build(Packet(client, Ip("127.0.0.1"))), Table::kRoute, 1010, "ip,nw_dst=127.0.0.0/8");
+  ExpectDropped("acc1", Build(Packet(client, Ip("10.2.1.255"))), Table::kRoute, 1010, "ip,nw_dst=10.2.1.255");
   ExpectDropped("acc1", Build(Packet(client, Ip("8.8.8.8"))), Table::kRoute, 0, "");
 }
 

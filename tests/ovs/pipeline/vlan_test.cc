@@ -48,7 +48,7 @@ TEST_F(VlanTest, EachVlanHasItsGatewayAndItsNeighbours) {
   EXPECT_THAT(Learned(red6.address), SizeIs(1));
   // One VLAN's gateway is not the other's.
   ASSERT_GOOD(ovs->Monitor("br0"));
-  ExpectDropped("trunk", Build(Request(blue, blue.gateway, kTag10)), Table::kAdmit, 280,
+  ExpectDropped("trunk", Build(Request(blue, blue.gateway, kTag10)), Table::kLink, 280,
                 "arp,in_port=6,reg6=0xa0001");
 }
 
@@ -135,7 +135,7 @@ TEST_F(VlanTest, UntaggedUnknownAndDoubleTagsAreDropped) {
   // The tag of one VLAN, the address of the other.
   packet.vlan = kTag20;
   packet.eth_dst = blue.gateway_mac;
-  ExpectDropped("trunk", Build(packet), Table::kAdmit, 200,
+  ExpectDropped("trunk", Build(packet), Table::kAdmit, 410,
                 "ip,in_port=6,reg6=0x140001,dl_dst=02:00:00:00:06:20");
   packet = Tagged(red, server.address, kTag10);
   Bytes twice = Build(packet);
@@ -175,8 +175,8 @@ TEST_F(VlanTest, NeighboursLeaveWithTheirVlan) {
   AnnounceTagged(red, kTag10);
   AnnounceTagged(blue, kTag20);
   Announce6(blue6);
-  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=5,arp,reg6=0x140001"));
-  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=5,icmp6,reg6=0x140001"));
+  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=6,arp,reg6=0x140001"));
+  ASSERT_GOOD(ovs->DeleteFlows("br0", "table=6,icmp6,reg6=0x140001"));
   EXPECT_TRUE(Eventually([&] { return Learned(blue.address).empty() && Learned(blue6.address).empty(); }));
   EXPECT_THAT(Learned(red.address), SizeIs(1));
 }

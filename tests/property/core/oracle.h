@@ -266,6 +266,7 @@ class Oracle {
   void On(const ForwardIcmpError&, Now, const std::string&, const Allowed&) {}
   void On(const ReturnIcmpError&, Now, const std::string&, const Allowed&) {}
   void On(const ReturnFragment&, Now, const std::string&, const Allowed&) {}
+  void On(const SendHello&, Now, const std::string&, const Allowed&) {}
   void On(const AnswerTtlExceeded&, Now, const std::string&, const Allowed&) {}
   void On(const Record& record, Now, const std::string& step, const Allowed& allowed) {
     if (const auto* r = std::get_if<BindingStarted>(&record)) {

@@ -1,5 +1,6 @@
 // Octets written by template or read by hand, against libopenvswitch's codecs.
 #include <gtest/gtest.h>
+#include <openvswitch/meta-flow.h>
 #include <openvswitch/ofp-group.h>
 
 #include <memory>
@@ -128,6 +129,13 @@ TEST(PacketOuts, EqualTheLibrarys) {
     encoder.WriteForwardDemand(&demand, 7, PortNo{port}, service, instance, packet);
     EXPECT_EQ(Taken(demand), LibraryPacketOut("in_port=" + std::to_string(port) + ",packet=" + hex +
                                               ",actions=" + pipeline::DemandActions(service, instance)));
+    EXPECT_TRUE(encoder.miss_by_template());
+    const BindingKey key = random.Next().key;
+    const IpAddress forwarder = IpAddress::V4(static_cast<uint32_t>(random.Below(UINT32_MAX)));
+    OutBuffer miss;
+    encoder.WriteForwardMiss(&miss, 7, PortNo{port}, key, instance, forwarder, packet);
+    EXPECT_EQ(Taken(miss), LibraryPacketOut("in_port=" + std::to_string(port) + ",packet=" + hex +
+                                            ",actions=" + pipeline::MissActions(key, instance, forwarder)));
     const IpAddress neighbor = random.Next().key.client;
     OutBuffer held;
     encoder.WriteSendToNeighbor(&held, 7, neighbor, packet);
@@ -187,6 +195,25 @@ TEST(SelectGroups, EqualTheLibrarysAndAreReadBack) {
   }
 }
 
+// A packet that came by a tunnel: fields of fixed and of any length.
+void SetTunnel(match* m, RandomBindings* random) {
+  match_set_tun_id(m, random->Below(UINT64_MAX));
+  match_set_tun_src(m, static_cast<ovs_be32>(1 + random->Below(UINT32_MAX - 1)));
+  match_set_tun_dst(m, static_cast<ovs_be32>(1 + random->Below(UINT32_MAX - 1)));
+  size_t left = 60;  // words of all options
+  for (int option = 0; option < 8; ++option) {
+    if (random->Below(2) == 0) continue;
+    mf_value value = {};
+    const size_t octets = 4 * random->Below(std::min<size_t>(left, 31) + 1);
+    left -= octets / 4;
+    uint8_t* end = value.tun_metadata + sizeof value.tun_metadata;
+    for (uint8_t* p = end - octets; p != end; ++p) *p = static_cast<uint8_t>(1 + random->Below(255));
+    char* error = nullptr;
+    mf_set(mf_from_id(static_cast<mf_field_id>(MFF_TUN_METADATA0 + option)), &value, nullptr, m, &error);
+    EXPECT_EQ(error, nullptr) << error;
+  }
+}
+
 TEST(Punts, AreReadAsTheLibraryWritesThem) {
   RandomBindings random(Seed());
   for (int i = 0; i < 5000; ++i) {
@@ -214,6 +241,7 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
       match_set_reg(&pin.base.flow_metadata, r, regs[r]);
     }
     if (random.Below(2) == 0) match_set_metadata(&pin.base.flow_metadata, random.Below(UINT64_MAX));
+    if (random.Below(2) == 0) SetTunnel(&pin.base.flow_metadata, &random);
     const openflow::OfpbufPtr msg(
         ofputil_encode_packet_in_private(&pin, OFPUTIL_P_OF15_OXM, OFPUTIL_PACKET_IN_NXT2));
     const ByteView message(static_cast<const uint8_t*>(msg->data), msg->size);
@@ -225,8 +253,11 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
     EXPECT_EQ((*punt)->service, ServiceId{service});
     EXPECT_EQ((*punt)->in_port, TaggedPort(PortNo{port}, static_cast<uint16_t>(regs[6] >> 16 & 0xfff)));
     IpAddress neighbor;
-    if (type == 0x0800 && regs[5] != 0) neighbor = IpAddress::V4(regs[5]);
-    if (type == 0x86dd) {
+    if (userdata[0] == static_cast<uint8_t>(pipeline::PuntReason::kDemand)) {
+      if (regs[5] != 0) neighbor = IpAddress::V4(regs[5]);
+    } else if (type == 0x0800) {
+      if (regs[5] != 0) neighbor = IpAddress::V4(regs[5]);
+    } else if (type == 0x86dd) {
       std::array<uint8_t, 16> octets;
       for (size_t r = 0; r < 4; ++r) openflow::Put32(octets.data() + 4 * r, regs[12 + r]);
       neighbor = IpAddress::V6(octets);

@@ -45,7 +45,8 @@ TEST(SessionModel, TheSwitchHoldsWhatWasAskedForLessWhatWasRefused) {
       } else if (what == 16) {
         j.session->Resync();
       } else if (what == 17) {
-        j.Want(SmallPlan(static_cast<int>(1 + random.Below(6))));
+        const int egress = static_cast<int>(1 + random.Below(6));
+        j.Want(random.Below(2) == 0 ? SmallPlan(egress) : TunnelPlan(egress));
       } else if (what == 18) {
         j.session->Run(j.now);  // sends, without an answer yet
       } else {

@@ -135,7 +135,7 @@ Status DummyOvs::StartDaemons() {
   }
   if (Status ready = Only(Vsctl({"--no-wait", "init"})); !ready.ok()) return ready;
 
-  args = {"ovs-vswitchd", database(), "--enable-dummy=override", "--disable-system"};
+  args = {"ovs-vswitchd", database(), "--enable-dummy", "--disable-system"};
   for (const std::string& arg : common("ovs-vswitchd")) args.push_back(arg);
   Result<Process> vswitchd = Process::Start(args, environment_, dir_ + "/ovs-vswitchd.out");
   if (!vswitchd.ok()) return vswitchd.error();

@@ -132,7 +132,7 @@ void FakeSwitch::SendPunt(const FakePunt& punt, ByteView packet) {
   const bool ipv6 = punt.xxreg3 != std::array<uint32_t, 4>{};
   const size_t packet_prop = padded(4 + packet.size());
   const size_t halves = (punt.reg0 == 0 ? 0u : 1u) + (punt.reg5 == 0 ? 0u : 1u) + (punt.reg6 == 0 ? 0u : 1u);
-  const size_t metadata = 8 + 20 * halves + (ipv6 ? 24u : 0u);
+  const size_t metadata = 8 + punt.other_fields.size() + 20 * halves + (ipv6 ? 24u : 0u);
   const size_t metadata_prop = padded(4 + metadata);
   const size_t userdata_prop = padded(4 + punt.userdata.size());
   uint8_t* p = out_.Message(MsgType::kExperimenter, 0, 16 + packet_prop + metadata_prop + userdata_prop);
@@ -148,6 +148,8 @@ void FakeSwitch::SendPunt(const FakePunt& punt, ByteView packet) {
   Put32(field, 0x80000004);  // in_port
   Put32(field + 4, punt.in_port);
   field += 8;
+  if (!punt.other_fields.empty()) std::memcpy(field, punt.other_fields.data(), punt.other_fields.size());
+  field += punt.other_fields.size();
   if (punt.reg0 != 0) {
     Put32(field, 0x80010110);  // xreg0, masked to its high half
     Put32(field + 4, punt.reg0);

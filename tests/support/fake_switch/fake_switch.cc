@@ -36,6 +36,7 @@ constexpr size_t kMatchOffset = 48;  // of a flow_mod
 constexpr uint32_t kTableFull = 5u << 16 | 1;
 constexpr uint32_t kBadMessageLength = 1u << 16 | 6;
 constexpr uint32_t kBadOutGroup = 2u << 16 | 9;
+constexpr uint16_t kExperimenterError = 0xffff;
 
 bool IsBindingTable(uint8_t table) { return table >= 20 && table <= 22; }
 
@@ -223,6 +224,7 @@ void FakeSwitch::Handle(ByteView message) {
       break;
     }
     case MsgType::kMultipartRequest: HandleMultipart(message); break;
+    case MsgType::kExperimenter: HandleExperimenter(message); break;
     case MsgType::kBarrierRequest:
       out_.Message(MsgType::kBarrierReply, MessageXid(message), openflow::kHeaderSize);
       break;
@@ -238,10 +240,12 @@ void FakeSwitch::SendErrorXid(uint32_t xid, uint16_t type, uint16_t code) {
 
 void FakeSwitch::SendError(ByteView about, uint16_t type, uint16_t code) {
   const size_t quoted = std::min<size_t>(about.size(), 64);
-  uint8_t* p = out_.Message(MsgType::kError, MessageXid(about), 12 + quoted);
+  const size_t head = type == kExperimenterError ? 16 : 12;
+  uint8_t* p = out_.Message(MsgType::kError, MessageXid(about), head + quoted);
   Put16(p + 8, type);
   Put16(p + 10, code);
-  std::memcpy(p + 12, about.data(), quoted);
+  if (type == kExperimenterError) Put32(p + 12, openflow::kNiciraVendor);
+  std::memcpy(p + head, about.data(), quoted);
 }
 
 void FakeSwitch::HandleBundle(ByteView message) {
@@ -313,6 +317,7 @@ uint32_t FakeSwitch::Check(ByteView message) {
   const auto group = GroupOf(message.subspan(kMatchOffset + PaddedMatch(message.subspan(kMatchOffset))));
   if (group && !groups_.contains(*group)) return kBadOutGroup;
   const ByteView match = message.subspan(kMatchOffset);
+  if (const uint32_t refused = CheckOptions(match.first(PaddedMatch(match))); refused != 0) return refused;
   const std::string key =
       FakeFlowKey(message[24], Get16(message.data() + 30), match.first(PaddedMatch(match)));
   return flows_.size() >= options_.flow_limit && !flows_.contains(key) ? kTableFull : 0;

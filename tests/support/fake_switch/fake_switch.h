@@ -1,6 +1,6 @@
-// An emulated OpenFlow 1.5 switch: flows, groups, meters, bundles and flow monitors behind a socket, with
-// faults to order. It forwards nothing. Wire octets are written by hand, so that tests do not check
-// libopenvswitch against itself, and so that a load of punts costs little.
+// An emulated OpenFlow 1.5 switch: flows, groups, meters, bundles, flow monitors and tunnel options behind a
+// socket, with faults to order. It forwards nothing. Wire octets are written by hand, so that tests do not
+// check libopenvswitch against itself, and so that a load of punts costs little.
 //
 // Not blocking but for Connect; call Step when fd() is readable, or often. One thread.
 #pragma once
@@ -26,6 +26,7 @@ struct FakeSwitchOptions {
   uint8_t version = 0x06;  // 0x04: speaks OpenFlow 1.3 only
   bool has_meters = true;
   bool has_monitors = true;
+  bool has_tunnel_options = true;
   size_t group_limit = SIZE_MAX;  // further groups are refused (OFPGMFC_OUT_OF_GROUPS)
   size_t flow_limit = SIZE_MAX;   // further flows are refused (OFPFMFC_TABLE_FULL)
   bool store_bindings = true;     // false: flows of the binding table are only counted
@@ -44,6 +45,14 @@ struct FakeFlow {
   uint64_t bytes = 0;
 };
 
+// A Geneve option as a field.
+struct FakeTunnelOption {
+  uint16_t option_class = 0;
+  uint8_t type = 0;
+  uint8_t octets = 0;
+  friend bool operator==(const FakeTunnelOption&, const FakeTunnelOption&) = default;
+};
+
 struct FakeGroup {
   uint8_t type = 1;
   std::vector<uint8_t> buckets;
@@ -58,6 +67,7 @@ struct FakePunt {
   uint32_t reg5 = 0;
   uint32_t reg6 = 0;
   std::array<uint32_t, 4> xxreg3{};
+  std::vector<uint8_t> other_fields{};  // OXM, in front of the registers
 };
 
 class FakeSwitch {
@@ -110,6 +120,10 @@ class FakeSwitch {
   std::map<std::string, FakeFlow>& flows() { return flows_; }
   std::vector<FakeFlow> FlowsOf(uint8_t table) const;
   std::map<uint32_t, FakeGroup>& groups() { return groups_; }
+  // By field tun_metadataN. Flows whose match names another one are refused (NXFMFC_INVALID_TLV_FIELD).
+  std::map<uint16_t, FakeTunnelOption>& tunnel_options() { return tunnel_options_; }
+  uint64_t option_requests_seen() const { return option_requests_seen_; }
+  uint64_t option_mods_seen() const { return option_mods_seen_; }
   // Tables that are monitored.
   const std::set<uint8_t>& monitored() const { return monitored_; }
   uint64_t group_mods_seen() const { return group_mods_seen_; }
@@ -140,6 +154,10 @@ class FakeSwitch {
   uint32_t CheckGroup(openflow::ByteView group_mod);
   void ApplyGroup(openflow::ByteView group_mod);
   void TellOwnChange(uint32_t xid);
+  void HandleExperimenter(openflow::ByteView message);
+  void SendOptionTable(uint32_t xid);
+  uint32_t AddOptions(openflow::ByteView message);
+  uint32_t CheckOptions(openflow::ByteView match) const;
   // Non-zero: type << 16 | code of the refusal.
   uint32_t Check(openflow::ByteView flow_mod);
   void Apply(openflow::ByteView flow_mod);
@@ -155,6 +173,9 @@ class FakeSwitch {
   std::map<std::string, FakeFlow> flows_;
   std::map<uint32_t, std::vector<uint8_t>> meters_;
   std::map<uint32_t, FakeGroup> groups_;
+  std::map<uint16_t, FakeTunnelOption> tunnel_options_;
+  uint64_t option_requests_seen_ = 0;
+  uint64_t option_mods_seen_ = 0;
   std::set<uint8_t> monitored_;
   bool paused_ = false;
   std::vector<FakeFlow> learned_in_pause_;

@@ -107,7 +107,7 @@ TEST(Planner, LeavesOutPortsWithoutNumberAndRoutesThroughThem) {
   AgentTracker agents;
   Registry registry(&services, &agents);
   const SwitchPlan plan =
-      MakePlan(config, config.switches[0], SwitchId{1}, {{"acc1", PortNo{4}}}, services, registry, {});
+      MakePlan(config, config.switches[0], SwitchId{1}, {{"acc1", PortNo{4}}}, services, registry, {}, {});
   ASSERT_EQ(plan.ports.size(), 1u);
   EXPECT_EQ(plan.ports[0].number, PortNo{4});
   EXPECT_EQ(plan.ports[0].sources, (std::vector<IpPrefix>{Net("10.11.0.0/24")}));
@@ -115,7 +115,7 @@ TEST(Planner, LeavesOutPortsWithoutNumberAndRoutesThroughThem) {
   EXPECT_EQ(plan.services.size(), 2u);
 
   const SwitchPlan whole = MakePlan(config, config.switches[0], SwitchId{1},
-                                    {{"acc1", PortNo{4}}, {"up1", PortNo{5}}}, services, registry, {});
+                                    {{"acc1", PortNo{4}}, {"up1", PortNo{5}}}, services, registry, {}, {});
   EXPECT_EQ(whole.routes.size(), 1u);
   EXPECT_TRUE(whole.ports[1].sources.empty());
   const OnLink link = FindOnLink(whole, Ip("10.9.1.254"));

@@ -53,7 +53,8 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
        " 5 "
        "       6\n"},
       {"switches",
-       "d1    d-router  00000000000000d1  tcp:127.0.0.1:1  synced  synced    ready         3        4  "},
+       "d1    d-router  -     00000000000000d1  tcp:127.0.0.1:1  synced  synced    ready         3        4 "
+       " "},
       {"agents", "edge2  heard  400ms        10     1         0        0  -\n"},
       {"metrics", "web-1     cpu_utilization    0.5  ratio  L0     measured  mean       1.2s\n"},
       {"bindings",

@@ -197,6 +197,20 @@ inline pipeline::Compiled SmallPlan(int egress = 3) {
   return plan;
 }
 
+// The same with the options of a tunnel and a flow that matches the first of them.
+inline pipeline::Compiled TunnelPlan(int egress = 3) {
+  pipeline::Compiled plan = SmallPlan(egress);
+  plan.tunnel_options = {{.option_class = pipeline::kTunnelClass, .type = 1, .octets = 4, .field = 0},
+                         {.option_class = pipeline::kTunnelClass, .type = 2, .octets = 12, .field = 1},
+                         {.option_class = pipeline::kTunnelClass, .type = 3, .octets = 16, .field = 2}};
+  plan.flows.push_back({.table = 1,
+                        .priority = 100,
+                        .cookie = plan.flows[0].cookie,
+                        .match = "in_port=10,tun_src=10.0.0.1,tun_metadata0=0x01000000/0xff000000",
+                        .actions = "set_field:0x5->reg1,resubmit(,20)"});
+  return plan;
+}
+
 inline BindingFlow MakeBinding(uint32_t client, uint16_t instance = 7, uint16_t src_port = 1234) {
   return {.key = {.client = IpAddress::V4(0x0a000000u + client),
                   .src_port = src_port,

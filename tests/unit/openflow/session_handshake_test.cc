@@ -213,6 +213,74 @@ TEST(Punts, KnowTheirVlanAndTheNextHopOfTheirFamily) {
   EXPECT_EQ(punt(5).instance, InstanceId{12});
 }
 
+// What a packet that came by a tunnel brings along, as OVS says it: fields of any length.
+std::vector<uint8_t> TunnelFields() {
+  std::vector<uint8_t> fields;
+  const auto put = [&](uint16_t oxm_class, uint8_t field, bool masked, size_t size) {
+    const size_t at = fields.size();
+    fields.resize(at + 4 + size, 0xa5);
+    openflow::Put16(fields.data() + at, oxm_class);
+    fields[at + 2] = static_cast<uint8_t>(field << 1 | (masked ? 1 : 0));
+    fields[at + 3] = static_cast<uint8_t>(size);
+  };
+  put(0x8000, 38, false, 8);  // OXM_OF_TUNNEL_ID
+  put(1, 31, false, 4);       // NXM_NX_TUN_IPV4_SRC
+  put(1, 32, false, 4);
+  put(0xffff, 1, true, 8);  // an experimenter's: tun_flags
+  put(1, 40, false, 4);     // NXM_NX_TUN_METADATA0
+  put(1, 41, false, 12);
+  put(1, 42, false, 16);
+  put(1, 43, false, 0);
+  put(1, 103, false, 124);
+  put(1, 50, true, 248);
+  return fields;
+}
+
+TEST(Punts, OfADemandThatCameByATunnelNameWhoAsks) {
+  Joined j;
+  j.Start(SmallPlan());
+  std::vector<uint8_t> packet(61, 0);
+  packet[12] = 0x86;
+  packet[13] = 0xdd;
+  FakePunt demand{.userdata = {1, 0, 5},
+                  .in_port = 10,
+                  .reg5 = 0x0a000001,
+                  .reg6 = 4,
+                  .xxreg3 = {0x20010db8, 0, 0, 9},
+                  .other_fields = TunnelFields()};
+  j.fake.SendPunt(demand, packet);
+  packet[12] = 0x08;
+  packet[13] = 0x00;
+  j.fake.SendPunt(demand, packet);
+  demand.reg5 = 0;
+  packet[12] = 0x86;
+  packet[13] = 0xdd;
+  j.fake.SendPunt(demand, packet);
+  demand.userdata = {3};
+  j.fake.SendPunt(demand, packet);
+  j.Pump();
+  ASSERT_EQ(j.recorder.punts.size(), 4u);
+  const auto punt = [&](size_t i) { return j.recorder.punts[i].punt; };
+  for (const size_t i : {0u, 1u}) {
+    EXPECT_EQ(punt(i).reason, pipeline::PuntReason::kDemand);
+    EXPECT_EQ(punt(i).service, ServiceId{5});
+    EXPECT_EQ(punt(i).in_port, PortNo{10});
+    EXPECT_EQ(punt(i).neighbor, IpAddress::V4(0x0a000001)) << "whatever the family of what is asked";
+  }
+  EXPECT_TRUE(punt(2).neighbor.is_none());
+  EXPECT_EQ(punt(3).neighbor, *IpAddress::Parse("2001:db8::9"));
+  EXPECT_EQ(j.counters.malformed_received, 0u);
+  // One that is cut off in a field is not guessed at.
+  demand.other_fields.back() = 0;
+  demand.other_fields.resize(demand.other_fields.size() - 200);
+  demand.xxreg3 = {};
+  demand.reg6 = 0;
+  j.fake.SendPunt(demand, packet);
+  j.Pump();
+  EXPECT_EQ(j.recorder.punts.size(), 4u);
+  EXPECT_EQ(j.counters.malformed_received, 1u);
+}
+
 TEST(PacketOuts, NameThePhysicalPort) {
   Joined j;
   j.Start(SmallPlan());
@@ -224,7 +292,12 @@ TEST(PacketOuts, NameThePhysicalPort) {
   j.session->SendPacket(TaggedPort(PortNo{7}, 100), packet);
   j.session->SendToNeighbor(*IpAddress::Parse("2001:db8::9"), packet);
   j.Pump();
-  EXPECT_EQ(in_ports, (std::vector<uint32_t>{7, 0xfffffffe, 0xfffffffd, 0xfffffffd}));
+  j.session->ForwardMiss(TaggedPort(PortNo{10}, 0), MakeBinding(1).key, InstanceId{2},
+                         IpAddress::V4(0x0a000001), packet);
+  j.session->SendHello(PortNo{10}, IpAddress::V4(0x0a000001));
+  j.Pump();
+  EXPECT_EQ(in_ports, (std::vector<uint32_t>{7, 0xfffffffe, 0xfffffffd, 0xfffffffd, 10, 0xfffffffd}));
+  EXPECT_EQ(j.counters.packet_outs_sent, 6u);
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ json Blank(const std::string& table) {
   }
   if (table == "Port") return {{"name", ""}, {"interfaces", EmptySet()}, {"external_ids", EmptyMap()}};
   if (table == "Interface") {
-    return {{"name", ""}, {"type", ""}, {"ofport", EmptySet()}, {"error", EmptySet()}};
+    return {
+        {"name", ""}, {"type", ""}, {"ofport", EmptySet()}, {"error", EmptySet()}, {"options", EmptyMap()}};
   }
   if (table == "Controller") {
     return {{"target", ""},

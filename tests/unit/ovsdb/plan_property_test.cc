@@ -56,13 +56,22 @@ void AddSomeBridge(FakeOvsdb* ovsdb, const char* name, Random* random) {
 }
 
 void AddSomePorts(FakeOvsdb* ovsdb, Random* random) {
-  for (const char* name : {"p1", "p2", "p3", "p4"}) {
+  for (const char* name : {"p1", "p2", "p3", "p4", "gnv0", "gnv1"}) {
     if (ovsdb->rows["Bridge"].empty() || random->Below(2) == 0) continue;
     auto bridge = ovsdb->rows["Bridge"].begin();
     std::advance(bridge, random->Below(static_cast<int>(ovsdb->rows["Bridge"].size())));
     const bool bond = random->Below(5) == 0;
     const std::string interface =
         ovsdb->AddInterface(bond ? std::string("eth-") + name : name, random->Pick<int64_t>({-1, 0, 1, 7}));
+    json& row = ovsdb->rows["Interface"][interface];
+    row["type"] = random->Pick({"", "internal", "geneve"});
+    switch (random->Below(3)) {
+      case 0: break;
+      case 1: row["options"] = MapJson({{"remote_ip", "192.0.2.1"}, {"tos", "inherit"}}); break;
+      default:
+        row["options"] =
+            MapJson({{"remote_ip", "flow"}, {"local_ip", "10.0.0.1"}, {"key", "0"}, {"csum", "true"}});
+    }
     ovsdb->AddTo("Bridge", bridge->first, "ports",
                  json::array({"uuid", ovsdb->AddPort(name, interface, SomeMarks(random))}));
   }
@@ -115,6 +124,9 @@ TEST(PlanProperty, CarriedOutLeavesNothingToDo) {
     for (const uint16_t zone : {uint16_t{3}, uint16_t{5}}) {
       if (random.Below(2) == 0) wish.zones.push_back({.zone = zone});
     }
+    if (random.Below(2) == 0) {
+      wish.tunnel = {.port = random.Pick({"gnv0", "gnv1", "p1"}), .local_ip = "10.0.0.1"};
+    }
     const FakeOvsdb::Rows before = ovsdb.rows;
     const PlanResult plan = Plan(ovsdb.Cache(), wish);
     if (!plan.refusal.empty()) {
@@ -129,6 +141,14 @@ TEST(PlanProperty, CarriedOutLeavesNothingToDo) {
     for (const auto& [uuid, row] : before.at("Bridge")) {
       if (row["name"] != "br0") {
         ASSERT_EQ(ovsdb.rows["Bridge"].at(uuid), row);
+      }
+    }
+    // An interface is changed only with its port's mark.
+    for (const auto& [uuid, row] : before.at("Port")) {
+      if (row["external_ids"].dump().find("\"f1\"") != std::string::npos) continue;
+      for (const json& interface : row["interfaces"][1]) {
+        const std::string& id = interface[1].get_ref<const std::string&>();
+        ASSERT_EQ(ovsdb.rows["Interface"].at(id), before.at("Interface").at(id));
       }
     }
     for (const char* table : {"Port", "Controller", "CT_Zone", "Flow_Table"}) {

@@ -39,9 +39,12 @@ TEST(Rows, ReadsEveryFormOfAColumn) {
 TEST(Rows, ReadsInterfaceNumbers) {
   Database db;
   json update = json::parse(R"({"Interface": {"aaaaaaaa-2222-3333-4444-555555555555": {"new": {
-    "name": "p1", "ofport": -1, "error": "no such device"}}}})");
+    "name": "p1", "type": "geneve", "ofport": -1, "error": "no such device",
+    "options": ["map", [["key", "0"]]]}}}})");
   ASSERT_TRUE(Apply(update, &db).ok());
   EXPECT_EQ(db.interfaces.at(kPort).ofport, -1);
+  EXPECT_EQ(db.interfaces.at(kPort).type, "geneve");
+  EXPECT_EQ(db.interfaces.at(kPort).options, (StringMap{{"key", "0"}}));
   EXPECT_EQ(db.interfaces.at(kPort).error, "no such device");
   update["Interface"][kPort]["new"]["ofport"] = json::array({"set", json::array()});
   ASSERT_TRUE(Apply(update, &db).ok());
@@ -136,7 +139,8 @@ TEST(Rows, RefusesWhatWasNotAskedFor) {
 
 TEST(Rows, AsksForTheColumnsThatItReads) {
   const json requests = MonitorRequests();
-  EXPECT_EQ(requests.at("Interface"), json::parse(R"([{"columns": ["name", "ofport", "error"]}])"));
+  EXPECT_EQ(requests.at("Interface"),
+            json::parse(R"([{"columns": ["name", "type", "ofport", "error", "options"]}])"));
   EXPECT_EQ(requests.size(), 9u);
 }
 

@@ -156,7 +156,7 @@ TEST(Compile, NoLimitMeansNoMeter) {
 TEST(Compile, DefaultRouteHasNoDestinationInItsMatch) {
   SwitchPlan plan = SamplePlan();
   plan.routes = {{.to = Prefix("0.0.0.0/0"), .via = Ip("172.16.0.2")}};
-  EXPECT_THAT(Listing(Good(plan)), HasSubstr("table=60,priority=100,cookie=0xd101000000000001,ip,actions="));
+  EXPECT_THAT(Listing(Good(plan)), HasSubstr("table=60,priority=600,cookie=0xd101000000000001,ip,actions="));
 }
 
 TEST(Compile, LocalPortIsOneWhicheverWayItIsNumbered) {
@@ -185,7 +185,25 @@ TEST_P(BadPlans, AreRefused) {
 }
 const BadPlan kBadPlans[] = {
     {"SwitchIdZero", Errc::kInvalid, "id 0", [](SwitchPlan& p) { p.id = SwitchId{}; }},
-    {"Forwarder", Errc::kInvalid, "d-forwarder", [](SwitchPlan& p) { p.role = SwitchRole::kDForwarder; }},
+    {"NoTunnel", Errc::kInvalid, "there is none", [](SwitchPlan& p) { p.ask = Ip("10.255.2.2"); }},
+    {"TunnelOnPort", Errc::kDuplicate, "acc1",
+     [](SwitchPlan& p) { p.tunnel = PlannedTunnel{.port = PortNo{1}, .local = Ip("10.255.1.2")}; }},
+    {"TunnelToItself", Errc::kInvalid, "10.255.1.2",
+     [](SwitchPlan& p) {
+       p.tunnel = PlannedTunnel{.port = PortNo{99}, .local = Ip("10.255.1.2")};
+       p.forwarders = {{.id = SwitchId{2}, .endpoint = Ip("10.255.1.2"), .sources = {}}};
+     }},
+    {"TunnelMtu", Errc::kLimit, "MTU 500",
+     [](SwitchPlan& p) {
+       p.tunnel = PlannedTunnel{.port = PortNo{99}, .local = Ip("10.255.1.2"), .mtu_octets = 500};
+     }},
+    {"AskStranger", Errc::kNotFound, "10.255.9.9",
+     [](SwitchPlan& p) {
+       p.role = SwitchRole::kDForwarder;
+       p.tunnel = PlannedTunnel{.port = PortNo{99}, .local = Ip("10.255.1.2")};
+       p.d_routers = {Ip("10.255.2.2")};
+       p.ask = Ip("10.255.9.9");
+     }},
     {"PortZero", Errc::kLimit, "port acc1", [](SwitchPlan& p) { p.ports[0].number = PortNo{}; }},
     {"PortTooLarge", Errc::kLimit, "65280", [](SwitchPlan& p) { p.ports[0].number = PortNo{0xff00}; }},
     {"PortTwice", Errc::kDuplicate, "port edge", [](SwitchPlan& p) { p.ports[1].number = PortNo{1}; }},

@@ -34,8 +34,8 @@ TEST(Cookie, OfOthersIsNotOurs) {
 
 TEST(TableName, IsUnique) {
   std::set<std::string_view> names;
-  for (Table table : {Table::kClassify, Table::kAdmit, Table::kService, Table::kLookup, Table::kOlder,
-                      Table::kRenew, Table::kMarked, Table::kBinding, Table::kGeneration0,
+  for (Table table : {Table::kClassify, Table::kAdmit, Table::kLink, Table::kService, Table::kLookup,
+                      Table::kOlder, Table::kRenew, Table::kMarked, Table::kBinding, Table::kGeneration0,
                       Table::kGeneration1, Table::kSelect, Table::kLearn, Table::kEgress, Table::kReturn,
                       Table::kReturned, Table::kRoute, Table::kNeighbor, Table::kOutput}) {
     EXPECT_TRUE(names.insert(TableName(table)).second) << TableName(table);

@@ -95,7 +95,7 @@ TEST(Router, NdFlowsOfADsidDoNotGrowWithPorts) {
   const auto count = [](const SwitchPlan& plan) {
     size_t flows = 0;
     for (const Flow& flow : FlowsOf(plan)) {
-      if (flow.table == static_cast<uint8_t>(Table::kAdmit) && flow.match.starts_with("icmp6") &&
+      if (flow.table == static_cast<uint8_t>(Table::kLink) && flow.match.starts_with("icmp6") &&
           flow.match.find("fd96::1") != std::string::npos) {
         ++flows;
       }
