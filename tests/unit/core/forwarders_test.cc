@@ -1,0 +1,248 @@
+// D-Forwarders: whom they ask, what is bound there, and what their switches are told.
+#include <algorithm>
+#include <set>
+
+#include "tests/unit/core/fixture.h"
+
+namespace dyncast::core {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr PortNo kTunnelPort{9};
+
+// r1 and r3 are D-Routers, f2 a D-Forwarder that asks r1, or r3 where r1 is away.
+class ForwardersTest : public CoreFixture {
+ protected:
+  ForwardersTest() {
+    config_.switches[1].name = "f2";
+    config_.switches[1].role = SwitchRole::kDForwarder;
+    config_.switches[1].d_routers = {"r1", "r3"};
+    config::SwitchConfig third = config_.switches[0];
+    third.name = "r3";
+    third.bridge = "br3";
+    third.ports[0].addresses = {Net("10.13.0.1/24")};
+    config_.switches.push_back(third);
+    for (size_t i = 0; i < 3; ++i) {
+      const std::string n = std::to_string(i + 1);
+      config_.switches[i].tunnel =
+          config::TunnelConfig{.address = Ip("10.255." + n + ".2"), .port = "gnv" + n};
+    }
+    config_.services[0].dispatch = Dispatch::kLearn;
+    config_.services[0].selection.policy = PolicyKind::kStatic;
+  }
+  void Bring(const std::string& name, const std::string& n) {
+    const SwitchId at = Sw(name);
+    Do(PortsKnown{
+        at, {{"acc" + n, PortNo{1}}, {"up" + n, PortNo{2}}, {"acc1", PortNo{1}}, {"gnv" + n, kTunnelPort}}});
+    Do(SwitchFound{at, {}});
+    Do(SwitchSynced{at});
+  }
+  void StartAll() {
+    Start();
+    Bring("r1", "1");
+    Bring("f2", "2");
+    Bring("r3", "3");
+    Announce("a2", "web-2", "web", "10.2.0.10");
+    Announce("a3", "web-3", "web", "10.3.0.10");
+    Announce("a2", "rtp-2", "rtp", "10.2.0.20");
+    Announce("a3", "rtp-3", "rtp", "10.3.0.20");
+    Tick();
+    Say("a2", wire::Heartbeat{milliseconds{3600000}});
+    Say("a3", wire::Heartbeat{milliseconds{3600000}});
+  }
+  const SwitchPlan& PlanOf(const char* sw) const { return *core_->PlanInForce(Sw(sw)); }
+  // A demand that f2 asks r1 about.
+  DemandArrived Asked(std::string_view service, uint16_t src_port) const {
+    DemandArrived event = Demand("r1", service, src_port, "10.12.0.5", service == "web" ? 80 : 5004);
+    event.in_port = kTunnelPort;
+    event.forwarder = Ip("10.255.2.2");
+    return event;
+  }
+  FoundBinding Taken(const BindingKey& key, InstanceId instance) const {
+    FoundBinding found{.key = key, .instance = instance};
+    found.idle_timeout = seconds{60};
+    return found;
+  }
+  BindingKey WebKey(uint16_t src_port) const {
+    return {.client = Ip("10.12.0.5"),
+            .src_port = src_port,
+            .dst_port = 80,
+            .service = Sv("web"),
+            .at = Sw("f2"),
+            .proto = IpProto::kTcp};
+  }
+};
+
+TEST_F(ForwardersTest, PlansNameEachOther) {
+  StartAll();
+  const SwitchPlan& forwarder = PlanOf("f2");
+  EXPECT_EQ(forwarder.role, SwitchRole::kDForwarder);
+  EXPECT_EQ(forwarder.tunnel, (PlannedTunnel{.port = kTunnelPort, .local = Ip("10.255.2.2")}));
+  EXPECT_EQ(forwarder.d_routers, (std::vector<IpAddress>{Ip("10.255.1.2"), Ip("10.255.3.2")}));
+  EXPECT_EQ(forwarder.ask, Ip("10.255.1.2"));
+  for (const PlannedService& service : forwarder.services) {
+    EXPECT_EQ(service.spec.dispatch, Dispatch::kLearn) << "bindings come by themselves";
+    EXPECT_TRUE(service.slots_v4.empty()) << "nothing is selected";
+  }
+  for (const char* name : {"r1", "r3"}) {
+    ASSERT_EQ(PlanOf(name).forwarders.size(), 1u);
+    EXPECT_EQ(
+        PlanOf(name).forwarders[0],
+        (PlannedForwarder{.id = Sw("f2"), .endpoint = Ip("10.255.2.2"), .sources = {Net("10.12.0.0/24")}}));
+    EXPECT_FALSE(PlanOf(name).services[0].slots_v4.empty());
+  }
+}
+
+TEST_F(ForwardersTest, BindingsOfTheOtherStoresAreKeptAsTheyCanBe) {
+  config_.services[0].affinity.store = BindingStoreKind::kConntrack;
+  StartAll();
+  EXPECT_EQ(PlanOf("f2").services[0].spec.affinity.store, BindingStoreKind::kNone);
+  EXPECT_EQ(PlanOf("r1").services[0].spec.affinity.store, BindingStoreKind::kConntrack);
+}
+
+TEST_F(ForwardersTest, TheControllersDecisionIsBoundWhereItWasAsked) {
+  StartAll();
+  const Effects effects = Do(Asked("rtp", 6000));
+  const auto forwards = All<ForwardDemand>(effects);
+  ASSERT_EQ(forwards.size(), 1u);
+  EXPECT_EQ(forwards[0].at, Sw("r1"));
+  EXPECT_EQ(forwards[0].forwarder, Ip("10.255.2.2"));
+  EXPECT_EQ(forwards[0].key.at, Sw("f2"));
+  EXPECT_TRUE(All<InstallBinding>(effects).empty()) << "the answer says it";
+  const auto started = Records<BindingStarted>(effects);
+  ASSERT_EQ(started.size(), 1u);
+  EXPECT_EQ(started[0].key.at, Sw("f2"));
+  EXPECT_EQ(started[0].decided_by, DecidedBy::kController);
+
+  // Packets that came before the answer did are told the same.
+  const auto again = All<ForwardDemand>(Do(Asked("rtp", 6000)));
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].instance, forwards[0].instance);
+  EXPECT_EQ(again[0].forwarder, Ip("10.255.2.2"));
+  // It says that it has learned what is known already.
+  const Effects learned =
+      Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(forwards[0].key, forwards[0].instance)}});
+  EXPECT_TRUE(Records<BindingStarted>(learned).empty());
+  EXPECT_EQ(core_->View(now_).switches[1].bindings, 1u);
+  EXPECT_EQ(core_->View(now_).switches[0].bindings, 0u);
+}
+
+TEST_F(ForwardersTest, StrangersAreNotAnswered) {
+  StartAll();
+  DemandArrived event = Asked("rtp", 6000);
+  event.forwarder = Ip("10.255.7.2");
+  EXPECT_TRUE(Do(event).empty());
+  EXPECT_EQ(Counter("demands-of-unknown-forwarder"), 1u);
+}
+
+TEST_F(ForwardersTest, WhatASwitchDecidedIsTheForwardersWithTheSharesOfItsRouter) {
+  StartAll();
+  const Effects effects =
+      Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(WebKey(40000), View("web-3").id)}});
+  const auto started = Records<BindingStarted>(effects);
+  ASSERT_EQ(started.size(), 1u);
+  EXPECT_EQ(started[0].decided_by, DecidedBy::kForwarder);
+  EXPECT_NE(started[0].decision.context, 0u);
+  const auto contexts = Records<DecisionContextRecord>(effects);
+  if (!contexts.empty()) {
+    EXPECT_EQ(contexts[0].switch_id, Sw("r1"));
+  }
+  const dyncast::Demand demand{.client = Ip("10.12.0.5"),
+                               .sid = Ip("10.100.0.1"),
+                               .proto = IpProto::kTcp,
+                               .src_port = 40000,
+                               .dst_port = 80};
+  const Explanation explained = core_->Explain(demand, Sv("web"), Sw("f2"), now_);
+  EXPECT_EQ(explained.asks, "r1");
+  EXPECT_EQ(explained.slots, PlanOf("r1").services[0].slots_v4);
+  ASSERT_EQ(explained.bound.size(), 1u);
+  EXPECT_EQ(explained.bound[0].switch_name, "f2");
+}
+
+TEST_F(ForwardersTest, AnInstanceThatGoesLeavesAllButItsEgress) {
+  StartAll();
+  const SwitchPlan before = PlanOf("f2");
+  Announce("a3", "web-3", "web", "10.3.0.10", wire::Health::kDown);
+  Tick();
+  SwitchPlan expected = before;
+  for (PlannedInstance& instance : expected.instances) {
+    if (instance.id == View("web-3").id) instance.reachable = false;
+  }
+  EXPECT_EQ(PlanOf("f2"), expected);
+  EXPECT_EQ(PlanOf("r1").instances.size(), before.instances.size() - 1);
+  // Another instance takes over the D-BID.
+  Say("a3", wire::Withdraw{.instance = "web-3", .reason = ""});
+  Announce("a3", "web-4", "web", "10.3.0.10");
+  Tick();
+  std::set<IpAddress> bids;
+  for (const PlannedInstance& instance : PlanOf("f2").instances)
+    EXPECT_TRUE(bids.insert(instance.bid).second);
+}
+
+TEST_F(ForwardersTest, AsksTheNextWhileItsRouterIsAway) {
+  StartAll();
+  Do(SwitchLost{Sw("r1"), "gone"});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.3.2"));
+  EXPECT_EQ(core_->View(now_).switches[1].asks, "r3");
+  Do(SwitchLost{Sw("r3"), "gone"});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.1.2")) << "nobody is known to be there";
+  Do(SwitchFound{Sw("r3"), {}});
+  Do(SwitchSynced{Sw("r3")});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.3.2"));
+}
+
+TEST_F(ForwardersTest, RefusalsGoOutWhereTheClientIs) {
+  StartAll();
+  for (const char* instance : {"rtp-2", "rtp-3"}) {
+    Announce(std::string(instance) == "rtp-2" ? "a2" : "a3", instance, "rtp",
+             std::string(instance) == "rtp-2" ? "10.2.0.20" : "10.3.0.20", wire::Health::kDown);
+  }
+  const auto refused = All<RefuseDemand>(Do(Asked("rtp", 6000)));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].at, Sw("f2"));
+  EXPECT_EQ(refused[0].in_port, PortNo{1});
+}
+
+TEST_F(ForwardersTest, TheLimitIsTheForwardersOwn) {
+  config_.services[0].affinity.limit = 2;
+  config_.services[1].affinity.limit = 2;
+  StartAll();
+  for (uint16_t port : {uint16_t{1}, uint16_t{2}}) {
+    Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(WebKey(port), View("web-3").id)}});
+  }
+  Tick();
+  EXPECT_TRUE(PlanOf("f2").services[0].binding_closed);
+  EXPECT_FALSE(PlanOf("r1").services[0].binding_closed);
+}
+
+TEST_F(ForwardersTest, TheWayIsKeptKnown) {
+  StartAll();
+  std::map<SwitchId, int> hellos;
+  const auto run = [&](Micros time, int steps) {
+    hellos.clear();
+    for (int i = 0; i < steps; ++i) {
+      for (const SendHello& hello : All<SendHello>(Tick(time / steps))) {
+        EXPECT_EQ(hello.tunnel, kTunnelPort);
+        EXPECT_EQ(hello.to, hello.at == Sw("f2") ? hello.to : Ip("10.255.2.2"));
+        ++hellos[hello.at];
+      }
+    }
+  };
+  run(seconds{2}, 20);
+  EXPECT_GE(hellos[Sw("r1")], 2) << "the first one only makes the switch ask";
+  EXPECT_GE(hellos[Sw("f2")], 4) << "to both";
+  run(seconds{60}, 60);
+  EXPECT_EQ(hellos[Sw("r1")], 2);
+  EXPECT_EQ(hellos[Sw("f2")], 4);
+  Do(SwitchLost{Sw("r1"), "gone"});
+  run(seconds{60}, 60);
+  EXPECT_EQ(hellos[Sw("r1")], 0);
+}
+
+}  // namespace
+}  // namespace dyncast::core
