@@ -22,10 +22,11 @@ void WarnOfServices(const FabricConfig& config, std::vector<std::string>* out) {
                       service.name, limit, kTimedStoreMost));
     }
     if (store == BindingStoreKind::kConntrack && forwarders) {
-      out->push_back(fmt::format(
-          "service '{}': D-Forwarders do not hold bindings with store: conntrack, but with store: "
-          "generations, which has no fin_timeout",
-          service.name));
+      out->push_back(
+          fmt::format("service '{}': D-Forwarders hold no bindings with store: conntrack; each packet of "
+                      "their clients goes "
+                      "to the D-Router, and a change of shares moves flows",
+                      service.name));
     }
     if (store != BindingStoreKind::kTimed && store != BindingStoreKind::kGenerations) continue;
     for (const SwitchConfig& sw : config.switches) {

@@ -6,13 +6,13 @@ import signal
 import sys
 import time
 
-from fabric import figure2, logs
+from fabric import figure2, figure4, logs
 from fabric.running import Fabric
 from lab import topology
 from lab.errors import LabError
 from lab.lab import Lab
 
-from . import steps_broken, steps_normal
+from . import steps_broken, steps_forwarder, steps_normal
 from .narrator import Narrator, StepFailed, require
 
 
@@ -35,7 +35,7 @@ EXPECTED_AFTER_KILLS = (
     r"code=DC-AG-00[46] subject=i21 ",
 )
 
-STEPS = (
+FIGURE2 = (
     ("announce", "Instances announce themselves", steps_normal.announce),
     ("spread", "Demands spread over the edges", steps_normal.spread),
     ("affinity", "Flows stay where they were bound", steps_normal.affinity),
@@ -46,10 +46,16 @@ STEPS = (
     ("records", "SQL and explain tell why", steps_broken.records),
     ("clean", "The switches hold what they must", clean_ending),
 )
+FIGURE4 = (
+    ("forwarder", "Figure 4: a D-Forwarder before D-Router 1", steps_forwarder.announce),
+    ("asked-once", "The D-Forwarder asks once for each connection", steps_forwarder.asked_once),
+    ("forwarder-told", "An instance is killed; the D-Forwarder is told at once", steps_forwarder.instance_killed),
+    ("forwarder-clean", "The switches hold what they must", clean_ending),
+)
 
 
-def run_steps(fabric, narrator):
-    for name, title, step in STEPS:
+def run_steps(steps, fabric, narrator):
+    for number, (name, title, step) in enumerate(steps):
         narrator.title(title)
         begun = time.monotonic()
         try:
@@ -60,7 +66,7 @@ def run_steps(fabric, narrator):
             narrator.say(f"This did not hold: {reason}")
             narrator.record(name, False, {"reason": reason[:1000]}, time.monotonic() - begun)
             show_logs(fabric)
-            if name == "announce":
+            if number == 0:
                 return
 
 
@@ -101,7 +107,7 @@ def interrupted(number, _):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="scripts/demo", description="The draft's Figure 2 at work.")
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="The draft's Figures 2 and 4 at work.")
     parser.add_argument("--json", metavar="FILE", help="write the steps and their figures")
     parser.add_argument("--keep", action="store_true", help="leave the lab up")
     parser.add_argument("--name", default="demo", help="the lab's name (default: demo)")
@@ -109,18 +115,27 @@ def main(argv=None):
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     narrator = Narrator()
-    lab = None
-    try:
-        narrator.title("The lab: clients, two D-Routers, a routed infrastructure, two edges")
+    labs = []
+
+    def up(name, title, layout):
+        narrator.title(title)
         begun = time.monotonic()
-        lab = Lab.up(topology.load(figure2.TOPOLOGY), arguments.name)
-        narrator.say(f"{len(lab.topology.nodes)} hosts (network namespaces), {len(lab.topology.links)} links, an Open "
-                     f"vSwitch on each D-Router; {time.monotonic() - begun:.1f} s")
-        fabric = Fabric(lab)
-        run_steps(fabric, narrator)
+        labs.append(Lab.up(topology.load(layout.TOPOLOGY), name))
+        narrator.say(f"{len(labs[-1].topology.nodes)} hosts (network namespaces), {len(labs[-1].topology.links)} links, "
+                     f"an Open vSwitch on each D-Router and D-Forwarder; {time.monotonic() - begun:.1f} s")
+        return labs[-1]
+
+    try:
+        first = Fabric(up(arguments.name, "The lab: clients, two D-Routers, a routed infrastructure, two edges", figure2))
+        run_steps(FIGURE2, first, narrator)
+        if not arguments.keep:
+            labs.pop().down()
+        second = up(arguments.name + "-4", "The lab of the second act: a D-Forwarder close to the clients", figure4)
+        run_steps(FIGURE4, Fabric(second, fabric=figure4.fabric(second), layout=figure4), narrator)
         narrator.summary()
         if arguments.keep:
-            keep_message(fabric)
+            keep_message(first)
+            print(f"The second act's: scripts/lab down --name {second.name}")
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         narrator.record("lab", False, {"reason": str(error)}, 0)
@@ -128,7 +143,8 @@ def main(argv=None):
         print("demo: interrupted", file=sys.stderr)
         narrator.record("interrupted", False, {}, 0)
     finally:
-        if lab and not (arguments.keep and narrator.steps and narrator.steps[-1]["name"] != "interrupted"):
-            lab.down()
+        if not (arguments.keep and narrator.steps and narrator.steps[-1]["name"] != "interrupted"):
+            for lab in labs:
+                lab.down()
     written = not arguments.json or narrator.write(arguments.json)
     return 0 if narrator.ok() and written else 1

@@ -295,9 +295,10 @@ TEST(TunnelWarnings, OfWhatCannotBeReached) {
 
 TEST(TunnelWarnings, OfStoresThatDForwardersDoNotHave) {
   const std::string conntrack = "tcp/80], dispatch: learn, affinity: {key: 5-tuple, store: conntrack}}";
-  EXPECT_THAT(FabricWarnings(MustParse(Replace(std::string(kValid), "tcp/80]}", conntrack))),
-              ElementsAre("service 'web': D-Forwarders do not hold bindings with store: conntrack, but with "
-                          "store: generations, which has no fin_timeout"));
+  EXPECT_THAT(
+      FabricWarnings(MustParse(Replace(std::string(kValid), "tcp/80]}", conntrack))),
+      ElementsAre("service 'web': D-Forwarders hold no bindings with store: conntrack; each packet of their "
+                  "clients goes to the D-Router, and a change of shares moves flows"));
   EXPECT_THAT(FabricWarnings(MustParse("services: [{name: web, sid: 10.96.0.1, ports: [" + conntrack + "]")),
               IsEmpty());
 }
