@@ -239,6 +239,10 @@ TEST_F(ForwardersTest, TheWayIsKeptKnown) {
   run(seconds{60}, 60);
   EXPECT_EQ(hellos[Sw("r1")], 2);
   EXPECT_EQ(hellos[Sw("f2")], 4);
+  // The host behind LOCAL has its address, at last.
+  Do(NeighborFound{Sw("r1"), PortNo{0xfffe}, Ip("10.255.1.2"), MacAddress{{2, 0, 0, 0, 0, 9}}});
+  run(seconds{1}, 10);
+  EXPECT_GE(hellos[Sw("r1")], 2);
   Do(SwitchLost{Sw("r1"), "gone"});
   run(seconds{60}, 60);
   EXPECT_EQ(hellos[Sw("r1")], 0);
