@@ -80,8 +80,8 @@ void Core::Impl::On(const NeighborFound& event, Now now, Effects* effects) {
   neighbors_.Found(event, now.mono, effects);
   // Before the host behind LOCAL has its address, Open vSwitch sends nothing into the tunnel.
   Switch* sw = FindSwitch(event.at);
-  const bool endpoint = sw != nullptr && sw->plan != nullptr && sw->plan->tunnel &&
-                        sw->plan->tunnel->local == event.neighbor;
+  const bool endpoint =
+      sw != nullptr && sw->plan != nullptr && sw->plan->tunnel && sw->plan->tunnel->local == event.neighbor;
   if (endpoint) sw->greeted.clear();
 }
 
