@@ -219,6 +219,7 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
   for (const auto& sw : switches_) {
     if (!sw || !sw->configured) continue;
     SendHellos(sw.get(), now.mono, effects);
+    plans_dirty_ = plans_dirty_ || PlanLags(*sw);
     if (!sw->synced || now.mono < sw->next_count) continue;
     sw->next_count = now.mono + config_->controller.stats_interval;
     const size_t generation_rows = GenerationRows(*sw);

@@ -82,7 +82,7 @@ void Core::Impl::On(const NeighborFound& event, Now now, Effects* effects) {
   Switch* sw = FindSwitch(event.at);
   const bool endpoint =
       sw != nullptr && sw->plan != nullptr && sw->plan->tunnel && sw->plan->tunnel->local == event.neighbor;
-  if (endpoint) sw->greeted.clear();
+  if (endpoint && !std::exchange(sw->endpoint_known, true)) sw->greeted.clear();
 }
 
 }  // namespace dyncast::core

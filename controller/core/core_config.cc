@@ -123,6 +123,7 @@ void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {
   const bool first = !sw->numbers.has_value();
   if (!first && *sw->numbers == numbers) return;
   sw->numbers = std::move(numbers);
+  plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whether they can ask here
   if (first && sw->connected) {
     EmitPlan(sw, now, effects);
   } else {

@@ -99,11 +99,18 @@ void Core::Impl::FollowBinding(const DemandArrived& event, BindingRow* row, Now 
   const bool on_its_way = at.count() - row->installed.count() < kRefusedGap;
   const uint32_t gap = row->Is(BindingRow::kWatched) || event.egress_gone ? kRefusedGap : kReinstallGap;
   const Service& service = *services_.Find(event.service);
-  const uint16_t idle_timeout_s = IdleTimeout(service, event, row->idle_timeout_s);
+  // What a D-Forwarder has learned keeps its timeout: it is told keys, not phases.
+  const bool asked = !event.forwarder.is_none();
+  const uint16_t idle_timeout_s =
+      asked ? row->idle_timeout_s : IdleTimeout(service, event, row->idle_timeout_s);
   const bool other_timeout = idle_timeout_s != row->idle_timeout_s;
   row->idle_timeout_s = idle_timeout_s;
   if (other_timeout || row->Is(BindingRow::kUnconfirmed) || at.count() - row->installed.count() >= gap) {
-    InstallFor(event, service, row, now.mono, effects);
+    if (asked) {
+      row->Clear(BindingRow::kUnconfirmed);
+    } else {
+      Install(service, row, now.mono, effects);
+    }
   }
   if (!on_its_way && DropsForNoEgress(event, now)) return;
   effects->emplace_back(ForwardDemand{.at = event.at,
@@ -122,13 +129,6 @@ bool Core::Impl::DropsForNoEgress(const DemandArrived& event, Now now) {
   if (sw->plan_sent && now.mono - *sw->plan_sent < kPlanUnderWay) return false;
   ++counters_["demands-dropped-no-egress"];
   return true;
-}
-
-// A D-Forwarder that asks learns the binding with the answer.
-void Core::Impl::InstallFor(const DemandArrived& event, const Service& service, BindingRow* row, MonoTime now,
-                            Effects* effects) {
-  Effects none;
-  Install(service, row, now, event.forwarder.is_none() ? effects : &none);
 }
 
 void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
@@ -215,7 +215,9 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   const Decis at = Since(now.mono);
   BindingRow* bound = table_.Insert(
       {.key = key, .instance = instance, .last_seen = at, .idle_timeout_s = IdleTimeout(*service, event, 0)});
-  InstallFor(event, *service, bound, now.mono, effects);
+  // A D-Forwarder that asks learns the binding with the answer.
+  Effects told;
+  Install(*service, bound, now.mono, event.forwarder.is_none() ? effects : &told);
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,
                                       .service = event.service,

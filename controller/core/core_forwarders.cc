@@ -25,7 +25,8 @@ std::vector<IpPrefix> ClientsOf(const config::SwitchConfig& sw) {
   for (const config::PortConfig& port : sw.ports) {
     if (port.role != PortRole::kAccess) continue;
     for (const IpPrefix& prefix : port.sources.empty() ? port.addresses : port.sources) {
-      clients.push_back(prefix.Network());
+      const IpPrefix link_local = *IpPrefix::Parse("fe80::/10");
+      if (!link_local.Contains(prefix.address)) clients.push_back(prefix.Network());
     }
   }
   return clients;
@@ -47,7 +48,10 @@ const Switch* Core::Impl::AskedBy(const Switch& forwarder) const {
   for (const std::string& name : forwarder.config.d_routers) {
     const Switch* d_router = ByName(name);
     if (d_router == nullptr || !d_router->config.tunnel) continue;
-    if (d_router->synced) return d_router;
+    // A resync does not make it go away, but without its tunnel's port it cannot be asked.
+    const bool there =
+        d_router->serving && d_router->numbers && d_router->numbers->contains(d_router->config.tunnel->port);
+    if (there) return d_router;
     if (first == nullptr) first = d_router;
   }
   return first;
@@ -81,6 +85,9 @@ TunnelPlan Core::Impl::TunnelsOf(const Switch& sw) const {
       }
     }
     if (const Switch* asked = AskedBy(sw)) out.ask = asked->config.tunnel->address;
+    registry_.ForEach([&](const Instance& instance) {
+      if (!instance.in_plan() && table_.CountOf(instance.id()) > 0) out.gone.push_back(instance.id());
+    });
     return out;
   }
   for (const auto& other : switches_) {
@@ -91,6 +98,13 @@ TunnelPlan Core::Impl::TunnelsOf(const Switch& sw) const {
         {.id = other->id, .endpoint = other->config.tunnel->address, .sources = ClientsOf(other->config)});
   }
   return out;
+}
+
+// Bindings to an instance that is gone end one after the other, without a change of the instance.
+bool Core::Impl::PlanLags(const Switch& sw) const {
+  if (!sw.forwarder() || sw.plan == nullptr) return false;
+  const SwitchPlan anew = Anew(sw);
+  return anew.instances != sw.plan->instances;
 }
 
 void Core::Impl::SendHellos(Switch* sw, MonoTime now, Effects* effects) {

@@ -131,6 +131,7 @@ void Core::Impl::On(const FragmentArrived& event, Now now, Effects* effects) {
                    .demand = event.demand,
                    .in_port = event.in_port,
                    .egress_gone = true,
+                   .forwarder = event.neighbor,
                    .packet = event.packet},
      now, effects);
 }

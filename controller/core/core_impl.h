@@ -33,6 +33,8 @@ struct Switch {
   std::optional<PortNumbers> numbers;  // absent: OVSDB has not yet told
   bool connected = false;              // its bindings were found on this connection
   bool synced = false;
+  bool serving = false;                    // was in sync on this connection: a resync does not end it
+  bool endpoint_known = false;             // the host behind LOCAL, on this connection; only with a tunnel
   bool found_before = false;               // at least once in our life
   std::shared_ptr<const SwitchPlan> plan;  // null until it was set once; kept equal to PlanAnew after
   std::optional<MonoTime> plan_sent;       // the last SetPlan
@@ -104,8 +106,6 @@ struct Core::Impl {
   // True (and counted) for a packet that would come back for ever: the switch lacks the egress that its plan
   // has, and not only because the plan is on its way.
   bool DropsForNoEgress(const DemandArrived& event, Now now);
-  void InstallFor(const DemandArrived& event, const Service& service, BindingRow* row, MonoTime now,
-                  Effects* effects);
   void Refuse(const DemandArrived& event, Service* service, Effects* effects);
   // Fills `candidates` with the service's instances as they stand; returns a hash of what excludes them
   // and of which metrics are fresh.
@@ -157,6 +157,8 @@ struct Core::Impl {
   // How bindings come about at `sw`: at a D-Forwarder always by themselves.
   static Dispatch DispatchAt(const Switch& sw, const Service& service);
   TunnelPlan TunnelsOf(const Switch& sw) const;
+  // True if a D-Forwarder's plan speaks of other instances than it would now.
+  bool PlanLags(const Switch& sw) const;
   void SendHellos(Switch* sw, MonoTime now, Effects* effects);
   void RefuseAtForwarder(const DemandArrived& event, const Switch& forwarder, Effects* effects);
 

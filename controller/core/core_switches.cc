@@ -157,6 +157,7 @@ void Core::Impl::On(const SwitchSynced& event, Now now, Effects*) {
   if (sw->synced) return;
   sw->synced = true;
   sw->greeted.clear();
+  sw->serving = true;
   plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask
   // Counting is spread over the interval, so that switches do not all answer at once.
   sw->next_count = now.mono + config_->controller.stats_interval * ((sw->id.value() % 8) + 1) / 8;
@@ -169,6 +170,8 @@ void Core::Impl::On(const SwitchLost& event, Now now, Effects* effects) {
   if (sw == nullptr || !sw->configured) return;
   const bool was_connected = std::exchange(sw->connected, false);
   sw->synced = false;
+  sw->serving = false;
+  sw->endpoint_known = false;
   sw->last_counted.reset();
   sw->last_error = event.reason;
   plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask now

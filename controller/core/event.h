@@ -112,7 +112,8 @@ struct FragmentArrived {
   ServiceId service;
   bool to_client = false;
   InstanceId instance;  // !to_client
-  IpAddress neighbor;   // to_client
+  // to_client: the next hop; else the endpoint of the D-Forwarder that asks, if one does.
+  IpAddress neighbor;
   PortNo in_port;
   Demand demand;  // as it stands in the packet, without ports
   std::span<const uint8_t> packet;

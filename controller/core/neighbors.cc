@@ -22,7 +22,9 @@ void Neighbors::SetPlan(const SwitchPlan& plan, MonoTime now) {
     next.emplace(address, known == sw.targets.end() ? Target{.next_ask = now} : known->second);
   };
   for (const PlannedRoute& route : plan.routes) add(route.via);
-  for (const PlannedInstance& instance : plan.instances) add(instance.bid);
+  for (const PlannedInstance& instance : plan.instances) {
+    if (instance.reachable) add(instance.bid);
+  }
   if (plan.tunnel) add(plan.tunnel->local);
   sw.targets = std::move(next);
 }

@@ -40,19 +40,20 @@ void AddTunnel(const config::SwitchConfig& sw, const PortNumbers& numbers, const
   plan->ask = tunnels.ask;
 }
 
-// What is gone keeps all but its egress at D-Forwarders, unless somebody else has its D-BID.
-void AddUnreachable(const ServiceTable& services, const Registry& registry, SwitchPlan* plan) {
+// What is gone but bound to keeps all but its egress at D-Forwarders, unless somebody else has its D-BID.
+void AddUnreachable(const ServiceTable& services, const Registry& registry,
+                    const std::vector<InstanceId>& gone, SwitchPlan* plan) {
   std::set<IpAddress> taken;
   for (const PlannedInstance& instance : plan->instances) taken.insert(instance.bid);
-  registry.ForEach([&](const Instance& instance) {
-    const Service* service = services.Find(instance.record.service);
-    if (instance.in_plan() || service == nullptr || !service->configured) return;
-    if (instance.record.bid.is_none() || !taken.insert(instance.record.bid).second) return;
-    plan->instances.push_back({.id = instance.id(),
-                               .service = instance.record.service,
-                               .bid = instance.record.bid,
-                               .reachable = false});
-  });
+  for (const InstanceId id : gone) {
+    const Instance* instance = registry.Find(id);
+    if (instance == nullptr || instance->in_plan()) continue;
+    const Service* service = services.Find(instance->record.service);
+    if (service == nullptr || !service->configured) continue;
+    if (instance->record.bid.is_none() || !taken.insert(instance->record.bid).second) continue;
+    plan->instances.push_back(
+        {.id = id, .service = instance->record.service, .bid = instance->record.bid, .reachable = false});
+  }
   std::sort(plan->instances.begin(), plan->instances.end(),
             [](const PlannedInstance& a, const PlannedInstance& b) { return a.id < b.id; });
 }
@@ -113,7 +114,7 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
     plan.instances.push_back(
         {.id = instance.id(), .service = instance.record.service, .bid = instance.record.bid});
   });
-  if (forwarder) AddUnreachable(services, registry, &plan);
+  if (forwarder) AddUnreachable(services, registry, tunnels.gone, &plan);
   return plan;
 }
 

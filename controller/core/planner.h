@@ -19,6 +19,7 @@ struct TunnelPlan {
   std::vector<PlannedForwarder> forwarders;
   std::vector<IpAddress> d_routers;
   IpAddress ask;
+  std::vector<InstanceId> gone;  // D-Forwarder: instances that are not there, but bound to; ordered by id
 };
 
 // Ports without a number are left out, and so are routes whose next hop lies on no port that is there.

@@ -7,7 +7,7 @@ import os, signal, sys, time
 import zmq
 import dyncast_pb2 as pb
 
-AGENT, INSTANCE, SERVICE, BID = "edge9", "web-9a", "web", "10.9.0.1"
+AGENT, INSTANCE, SERVICE, BID = "edge3", "web-3a", "web", "10.3.0.1"
 out = zmq.Context().socket(zmq.PUB)
 out.linger = 500                    # ms that a message may still take when we stop
 out.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5570")

@@ -204,7 +204,7 @@ class Comparison {
     }
     for (const auto& [id, meter] : installed_.meters) {
       if (desired_.meters.contains(id)) continue;
-      if (id != pipeline::kDemandMeter && id != pipeline::kOtherMeter) continue;
+      if (!pipeline::IsOurMeter(id)) continue;
       Say([&what = meter] { return "unwanted: " + MeterText(what); });
       out_.meters_remove.push_back(meter);
     }

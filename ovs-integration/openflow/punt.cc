@@ -77,8 +77,9 @@ Result<std::optional<Punt>> ReadPunt(ByteView message) {
     rest = rest.subspan(std::min(rest.size(), (size + 7) / 8 * 8));
   }
   if (punt.packet.empty()) return Broken("it holds no packet", message.size());
-  const bool demand =
-      !userdata.empty() && static_cast<pipeline::PuntReason>(userdata[0]) == pipeline::PuntReason::kDemand;
+  const auto reason =
+      userdata.empty() ? pipeline::PuntReason{} : static_cast<pipeline::PuntReason>(userdata[0]);
+  const bool demand = reason == pipeline::PuntReason::kDemand || reason == pipeline::PuntReason::kEgressGone;
   if (!ReadMetadata(metadata, punt.packet, demand, &punt)) {
     return Broken("the metadata cannot be read", message.size());
   }

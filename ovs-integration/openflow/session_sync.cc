@@ -228,8 +228,7 @@ void Session::FinishSync(MonoTime now) {
   }
   for (const auto& [id, meter] : sync.target->meters) installed_.meters[id] = meter;
   std::erase_if(installed_.meters, [&](const auto& entry) {
-    const bool of_layout = entry.first == pipeline::kDemandMeter || entry.first == pipeline::kOtherMeter;
-    return of_layout && !sync.target->meters.contains(entry.first);
+    return pipeline::IsOurMeter(entry.first) && !sync.target->meters.contains(entry.first);
   });
   for (const Change& change : sync.difference.changes) {
     if (change.kind == ChangeKind::kGroupRemove) installed_.groups.erase(change.group.id);

@@ -38,8 +38,8 @@ struct Punt {
   ServiceId service;
   InstanceId instance;  // from reg0; none if there is none
   PortNo in_port;       // a TaggedPort
-  // Next hop, from reg5 or xxreg3; none if there is none. kDemand: the tunnel endpoint of the D-Forwarder
-  // that asks, from reg5.
+  // Next hop, from reg5 or xxreg3; none if there is none. kDemand, kEgressGone: the tunnel endpoint of the
+  // D-Forwarder that asks, from reg5.
   IpAddress neighbor;
   std::span<const uint8_t> packet;
 };

@@ -182,6 +182,8 @@ void CompileLaterFragments(FlowBuilder& out, const PlannedService& service) {
     const std::string match = ProtoText(proto, Family::kV4) + "," + OfService(service) + ",nw_frag=later";
     const std::string punt = out.Punt(PuntReason::kFragmentToInstance, service.id);
     out.Add(Table::kSelect, kSelectedFragment, match, punt, {.service = service.id});
+    // At a D-Forwarder binding info comes to table learn, and the frame behind it may be a small fragment.
+    if (out.plan().role == SwitchRole::kDForwarder) continue;
     if (StoreOf(service.spec.affinity) != BindingStoreKind::kConntrack) {
       out.Add(Table::kLearn, kLearnFragment, match, punt, {.service = service.id});
       continue;

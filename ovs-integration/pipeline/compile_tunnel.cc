@@ -90,7 +90,7 @@ void CompileAsked(FlowBuilder& out, const PlannedTunnel& tunnel) {
               AsAsked(0, forwarder.endpoint));
       // What was too large for the tunnel comes the plain way.
       for (const PlannedPort& port : plan.ports) {
-        if (port.role == PortRole::kAccess) continue;
+        if (port.role != PortRole::kUplink) continue;
         out.Add(Table::kAdmit, family == Family::kV4 ? admit::kForwarderV4 : admit::kForwarderV6,
                 From(ip, port) + "dl_dst=" + port.mac.ToString() + "," + SourceMatch(source),
                 AsAsked(port.vlan, forwarder.endpoint));

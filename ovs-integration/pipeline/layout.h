@@ -114,5 +114,6 @@ enum class TunnelKind : uint8_t {
 inline constexpr uint32_t kDemandMeter = 1;
 inline constexpr uint32_t kOtherMeter = 2;
 inline constexpr uint32_t kFragmentMeter = 3;
+constexpr bool IsOurMeter(uint32_t id) { return id >= kDemandMeter && id <= kFragmentMeter; }
 
 }  // namespace dyncast::pipeline

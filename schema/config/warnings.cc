@@ -18,7 +18,8 @@ void WarnOfServices(const FabricConfig& config, std::vector<std::string>* out) {
     if (store == BindingStoreKind::kTimed && limit > kTimedStoreMost) {
       out->push_back(
           fmt::format("service '{}': limit {} with store: timed: above {} bindings each new one "
-                      "slows the switch down; store: generations does not",
+                      "slows the switch down; set a lower limit, or leave fin_timeout out and take store: "
+                      "generations",
                       service.name, limit, kTimedStoreMost));
     }
     if (store == BindingStoreKind::kConntrack && forwarders) {

@@ -158,8 +158,11 @@ def test_forwarder_goes_on_without_the_controller(case):
     assert len(held) >= 50 + 2 * 200, f"{len(held)} bindings learned"
     fabric.start_controller()
     fabric.wait_ready()
-    assert fabric.wait_bindings_equal() >= len(held)
-    assert held <= set(flows.bindings(fabric.lab.switches["df1"])), "bindings were lost or moved"
+    # Those of connections that were closed may have ended meanwhile; what is there is where it was.
+    assert fabric.wait_bindings_equal() >= 50
+    left = {binding[:-1]: binding[-1] for binding in flows.bindings(fabric.lab.switches["df1"])}
+    moved = {binding for binding in held if left.get(binding[:-1], binding[-1]) != binding[-1]}
+    assert not moved, f"bindings moved: {sorted(moved)[:5]}"
     seen = load.progress()["requests"]
     load.wait_progress(lambda p: p["requests"] >= seen + 200, 20, "requests after the return")
     report = load.finish()

@@ -130,7 +130,11 @@ class ForwarderTest : public TunnelTest {
             .inner = cut};
   }
   void Tell(const TunnelFrame& info) {
+    const uint64_t before = Received("edge");
     InjectAll("edge", {Build(info)});
+    EXPECT_TRUE(Eventually([&] { return Received("edge") > before; }));
+    // Of info that meets a datapath flow the revalidator learns; what it learned counts with its next round.
+    Settle();
     Settle();
   }
   std::vector<std::string> AllBindings() {

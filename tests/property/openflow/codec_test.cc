@@ -253,7 +253,8 @@ TEST(Punts, AreReadAsTheLibraryWritesThem) {
     EXPECT_EQ((*punt)->service, ServiceId{service});
     EXPECT_EQ((*punt)->in_port, TaggedPort(PortNo{port}, static_cast<uint16_t>(regs[6] >> 16 & 0xfff)));
     IpAddress neighbor;
-    if (userdata[0] == static_cast<uint8_t>(pipeline::PuntReason::kDemand)) {
+    if (userdata[0] == static_cast<uint8_t>(pipeline::PuntReason::kDemand) ||
+        userdata[0] == static_cast<uint8_t>(pipeline::PuntReason::kEgressGone)) {
       if (regs[5] != 0) neighbor = IpAddress::V4(regs[5]);
     } else if (type == 0x0800) {
       if (regs[5] != 0) neighbor = IpAddress::V4(regs[5]);

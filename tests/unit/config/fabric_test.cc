@@ -310,8 +310,9 @@ TEST(Fabric, WarnsOfWhatMayNotDoWhatWasMeant) {
   EXPECT_THAT(warnings("store: none"), ElementsAre());
   EXPECT_THAT(
       warnings("store: timed, limit: 20001"),
-      ElementsAre("service 'a': limit 20001 with store: timed: above 20000 bindings each new one slows "
-                  "the switch down; store: generations does not"));
+      ElementsAre(
+          "service 'a': limit 20001 with store: timed: above 20000 bindings each new one slows "
+          "the switch down; set a lower limit, or leave fin_timeout out and take store: generations"));
   EXPECT_THAT(warnings("limit: 50001"),
               ElementsAre("service 'a': limit 50001 is above binding_flow_limit 50000 of switch 'dr1', which "
                           "is reached first"));
@@ -360,6 +361,18 @@ TEST(Fabric, ExampleIsValid) {
   ASSERT_TRUE(c.ok()) << c.error().ToString();
   EXPECT_EQ(c->services.size(), 2u);
   EXPECT_EQ(c->services[1].sid_v4, Ip("10.96.0.2"));
+}
+
+TEST(Fabric, ReadmesExampleIsValidAndGivesNoWarning) {
+  const std::string readme = ReadSource("README.md");
+  constexpr std::string_view kBegin = "```yaml\ncontroller:";
+  const size_t begin = readme.find(kBegin);
+  ASSERT_NE(begin, std::string::npos);
+  const size_t first = begin + std::string_view("```yaml\n").size();
+  const Result<FabricConfig> c =
+      ParseFabric(readme.substr(first, readme.find("\n```", first) + 1 - first), "README.md");
+  ASSERT_TRUE(c.ok()) << c.error().ToString();
+  EXPECT_THAT(FabricWarnings(*c), testing::IsEmpty());
 }
 
 TEST(Fabric, SaysWhichFileCannotBeRead) {

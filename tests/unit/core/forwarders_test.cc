@@ -161,8 +161,10 @@ TEST_F(ForwardersTest, WhatASwitchDecidedIsTheForwardersWithTheSharesOfItsRouter
   EXPECT_EQ(explained.bound[0].switch_name, "f2");
 }
 
-TEST_F(ForwardersTest, AnInstanceThatGoesLeavesAllButItsEgress) {
+TEST_F(ForwardersTest, AnInstanceThatGoesLeavesAllButItsEgressWhileItIsBoundTo) {
   StartAll();
+  Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(WebKey(1), View("web-3").id)}});
+  Tick();
   const SwitchPlan before = PlanOf("f2");
   Announce("a3", "web-3", "web", "10.3.0.10", wire::Health::kDown);
   Tick();
@@ -172,13 +174,49 @@ TEST_F(ForwardersTest, AnInstanceThatGoesLeavesAllButItsEgress) {
   }
   EXPECT_EQ(PlanOf("f2"), expected);
   EXPECT_EQ(PlanOf("r1").instances.size(), before.instances.size() - 1);
-  // Another instance takes over the D-BID.
+  // Nobody is bound to it any more.
+  Do(BindingFlowEnded{Sw("f2"), Taken(WebKey(1), View("web-3").id), EndReason::kIdle});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").instances, PlanOf("r1").instances);
+}
+
+TEST_F(ForwardersTest, ADBidThatIsTakenOverIsNotPlannedTwice) {
+  StartAll();
+  Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(WebKey(1), View("web-3").id)}});
   Say("a3", wire::Withdraw{.instance = "web-3", .reason = ""});
   Announce("a3", "web-4", "web", "10.3.0.10");
   Tick();
   std::set<IpAddress> bids;
-  for (const PlannedInstance& instance : PlanOf("f2").instances)
+  for (const PlannedInstance& instance : PlanOf("f2").instances) {
     EXPECT_TRUE(bids.insert(instance.bid).second);
+    EXPECT_TRUE(instance.reachable);
+  }
+}
+
+TEST_F(ForwardersTest, AResyncMovesNoQuestion) {
+  StartAll();
+  Do(SwitchFound{Sw("r1"), {}});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.1.2"));
+  // Without the tunnel's port it cannot be asked.
+  Do(PortsKnown{Sw("r1"), {{"acc1", PortNo{1}}, {"up1", PortNo{2}}}});
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.3.2"));
+}
+
+TEST_F(ForwardersTest, ARepeatedQuestionLeavesTheBindingAsItIs) {
+  StartAll();
+  const auto first = All<ForwardDemand>(Do(Asked("rtp", 6000)));
+  ASSERT_EQ(first.size(), 1u);
+  Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(first[0].key, first[0].instance)}});
+  Advance(seconds{5});
+  DemandArrived fin = Asked("rtp", 6000);
+  fin.phase = TcpPhase::kClosing;
+  EXPECT_TRUE(All<InstallBinding>(Do(fin)).empty());
+  // The flow is older than the question: its end is the binding's.
+  FoundBinding ended = Taken(first[0].key, first[0].instance);
+  ended.age = seconds{5};
+  EXPECT_EQ(Records<BindingEnded>(Do(BindingFlowEnded{Sw("f2"), ended, EndReason::kIdle})).size(), 1u);
 }
 
 TEST_F(ForwardersTest, AsksTheNextWhileItsRouterIsAway) {
