@@ -78,6 +78,9 @@ struct SwitchConfig {
   bool adopt = false;                    // take over a bridge of that name that exists and is nobody's
   std::vector<PortConfig> ports;
   std::vector<RouteConfig> routes;
+  // The agent beside the switch: what it measures of the way to other agents is what their instances are
+  // away from here. Empty: not known; a D-Forwarder then counts as being where its D-Router is.
+  std::string agent;
   PuntLimits punts;
   std::optional<TunnelConfig> tunnel;
   std::vector<std::string> d_routers;  // role d-forwarder: whom it asks, the first that is there

@@ -26,6 +26,14 @@ void CheckAgents(Reader& reader, const FabricConfig& config) {
   for (size_t i = 0; i < config.agents.size(); ++i) {
     names.Check(reader, fmt::format("agents[{}].name", i), config.agents[i].name);
   }
+  for (size_t i = 0; i < config.switches.size(); ++i) {
+    const std::string& agent = config.switches[i].agent;
+    const bool listed = std::any_of(config.agents.begin(), config.agents.end(),
+                                    [&agent](const AgentAllowance& a) { return a.name == agent; });
+    if (agent.empty() || listed) continue;
+    reader.Refuse(fmt::format("switches[{}].agent", i), agent, "must be the name of one of 'agents'",
+                  Errc::kConflict);
+  }
 }
 
 // The address of "tcp:ADDRESS:PORT"; nothing for another form.

@@ -188,6 +188,13 @@ const Table<SwitchConfig>& SwitchTable() {
                {.key = "ports", .presence = kRequired, .description = "The bridge's ports."}),
       Sections(&S::routes, RouteTable(),
                {.key = "routes", .description = "Static routes.", .fallback = "none"}),
+      Value(&S::agent, Name(),
+            {.key = "agent",
+             .description =
+                 "The agent beside this switch: the network that it measures to other agents counts as "
+                 "this switch's way to their instances.",
+             .fallback = "none; a D-Forwarder takes that of its D-Router",
+             .rule_added = "one of `agents`"}),
       Section(&S::punts, PuntTable(),
               {.key = "punts", .description = "How many packets may be sent to the controller."}),
       Section(&S::tunnel, TunnelTable(),

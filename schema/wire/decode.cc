@@ -20,6 +20,7 @@ constexpr size_t kMaxTopicBytes = 80;  // the longest kind, '/', the longest age
 constexpr size_t kMaxReasonBytes = 128;
 constexpr double kMaxCapacity = 1e18;
 constexpr uint32_t kMaxWindowMs = 24 * 60 * 60 * 1000;
+constexpr uint64_t kMaxPathTimeUs = 10ull * 60 * 1000 * 1000;
 constexpr int64_t kMaxSentAtUs = 253402300799999999;  // the end of the year 9999, as far as FormatWall goes
 
 Error Refusal(std::string_view field, std::string_view value, std::string_view rule) {
@@ -75,7 +76,7 @@ Result<Capacity> FromProto(const v1::Capacity& from) {
   return to;
 }
 
-using Body = std::variant<Announce, Report, Withdraw, Heartbeat>;
+using Body = std::variant<Announce, Report, Withdraw, Heartbeat, Paths>;
 
 Result<Body> FromProto(const v1::Announce& from) {
   Announce to;
@@ -210,15 +211,69 @@ Result<Body> FromProto(const v1::Heartbeat& from) {
   return Body{Heartbeat{.interval = std::chrono::milliseconds{from.interval_ms()}}};
 }
 
+bool IsPart(double value) { return std::isfinite(value) && value >= 0 && value <= 1; }
+
+// Nothing for a session that breaks a rule.
+std::optional<PathSample> FromProto(const v1::Path& from) {
+  if (!IsName(from.peer()) || !from.has_loss() || !IsPart(from.loss())) return std::nullopt;
+  if (from.sent() == 0 || from.window_ms() == 0 || from.window_ms() > kMaxWindowMs) return std::nullopt;
+  PathSample to;
+  to.peer = from.peer();
+  to.ipv6 = from.ipv6();
+  to.loss = from.loss();
+  to.sent = from.sent();
+  to.window = std::chrono::milliseconds{from.window_ms()};
+  bool good = true;
+  const auto time = [&good](bool said, uint64_t us, std::optional<Micros>& target) {
+    if (!said) return;
+    good = good && us <= kMaxPathTimeUs;
+    if (good) target = Micros{us};
+  };
+  time(from.has_rtt_us(), from.rtt_us(), to.rtt);
+  time(from.has_rtt_min_us(), from.rtt_min_us(), to.rtt_min);
+  time(from.has_jitter_forward_us(), from.jitter_forward_us(), to.jitter_forward);
+  time(from.has_jitter_backward_us(), from.jitter_backward_us(), to.jitter_backward);
+  const auto part = [&good](bool said, double value, std::optional<double>& target) {
+    if (!said) return;
+    good = good && IsPart(value);
+    if (good) target = value;
+  };
+  part(from.has_loss_forward(), from.loss_forward(), to.loss_forward);
+  part(from.has_loss_backward(), from.loss_backward(), to.loss_backward);
+  if (to.rtt_min && (!to.rtt || *to.rtt_min > *to.rtt)) good = false;
+  if (!good) return std::nullopt;
+  return to;
+}
+
+Result<Body> FromProto(const v1::Paths& from) {
+  const auto count = static_cast<size_t>(from.paths_size());
+  if (count > kMaxPaths) {
+    return Refusal("paths.paths", fmt::format("{} sessions", count),
+                   fmt::format("must be at most {}", kMaxPaths));
+  }
+  Paths to;
+  std::set<std::pair<std::string_view, bool>> seen;  // views into `from`
+  for (const v1::Path& path : from.paths()) {
+    std::optional<PathSample> sample = FromProto(path);
+    if (!sample || !seen.emplace(path.peer(), path.ipv6()).second) {
+      ++to.refused_paths;
+      continue;
+    }
+    to.paths.push_back(std::move(*sample));
+  }
+  return Body{std::move(to)};
+}
+
 Result<Body> BodyOf(const v1::Envelope& envelope) {
   switch (envelope.body_case()) {
     case v1::Envelope::kAnnounce: return FromProto(envelope.announce());
     case v1::Envelope::kReport: return FromProto(envelope.report());
     case v1::Envelope::kWithdraw: return FromProto(envelope.withdraw());
     case v1::Envelope::kHeartbeat: return FromProto(envelope.heartbeat());
+    case v1::Envelope::kPaths: return FromProto(envelope.paths());
     case v1::Envelope::BODY_NOT_SET: break;
   }
-  return Refusal("body", "", "must be announce, report, withdraw or heartbeat");
+  return Refusal("body", "", "must be announce, report, withdraw, heartbeat or paths");
 }
 
 Result<AgentMessage> FromProto(const v1::Envelope& envelope) {

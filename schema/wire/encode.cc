@@ -87,12 +87,32 @@ void Fill(const Heartbeat& from, v1::Envelope& envelope) {
   envelope.mutable_heartbeat()->set_interval_ms(static_cast<uint32_t>(from.interval.count()));
 }
 
+void Fill(const Paths& from, v1::Envelope& envelope) {
+  v1::Paths& to = *envelope.mutable_paths();
+  for (const PathSample& sample : from.paths) {
+    v1::Path& path = *to.add_paths();
+    path.set_peer(sample.peer);
+    path.set_ipv6(sample.ipv6);
+    const auto us = [](Micros t) { return static_cast<uint64_t>(t.count()); };
+    if (sample.rtt) path.set_rtt_us(us(*sample.rtt));
+    if (sample.rtt_min) path.set_rtt_min_us(us(*sample.rtt_min));
+    if (sample.jitter_forward) path.set_jitter_forward_us(us(*sample.jitter_forward));
+    if (sample.jitter_backward) path.set_jitter_backward_us(us(*sample.jitter_backward));
+    if (sample.loss_forward) path.set_loss_forward(*sample.loss_forward);
+    if (sample.loss_backward) path.set_loss_backward(*sample.loss_backward);
+    path.set_loss(sample.loss);
+    path.set_sent(sample.sent);
+    path.set_window_ms(static_cast<uint32_t>(sample.window.count()));
+  }
+}
+
 std::string_view KindName(const AgentMessage& message) {
   switch (message.body.index()) {
     case 0: return "announce";
     case 1: return "report";
     case 2: return "withdraw";
-    default: return "heartbeat";
+    case 3: return "heartbeat";
+    default: return "paths";
   }
 }
 

@@ -13,6 +13,7 @@
 #include "schema/base/result.h"
 #include "schema/base/time.h"
 #include "schema/model/metric.h"
+#include "schema/model/path.h"
 
 namespace dyncast::wire {
 
@@ -47,23 +48,33 @@ struct Heartbeat {
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
+// The network from the agent to others, complete.
+struct Paths {
+  std::vector<PathSample> paths;  // at most one per peer and family
+  // Sessions that were left out because a value broke a rule; each counts.
+  uint32_t refused_paths = 0;
+  friend bool operator==(const Paths&, const Paths&) = default;
+};
+
 struct AgentMessage {
   std::string agent;
   uint64_t boot_epoch = 0;
   uint64_t sequence = 0;
   WallTime sent_at{};
-  std::variant<Announce, Report, Withdraw, Heartbeat> body;
+  std::variant<Announce, Report, Withdraw, Heartbeat, Paths> body;
   friend bool operator==(const AgentMessage&, const AgentMessage&) = default;
 };
 
 inline constexpr size_t kMaxMessageBytes = 64 * 1024;
 inline constexpr size_t kMaxMetrics = 256;
+inline constexpr size_t kMaxPaths = 256;
 
 // "announce/AGENT" and so on: what a subscriber filters on.
 std::string Topic(const AgentMessage& message);
 std::string Encode(const AgentMessage& message);
 // Strict: any message that breaks a rule of dyncast.proto is refused whole, except single metrics of a
-// report, which are left out and counted. The topic must agree with the body. Never throws.
+// report and single sessions of paths, which are left out and counted. The topic must agree with the body.
+// Never throws.
 Result<AgentMessage> Decode(std::string_view topic, std::string_view bytes);
 
 }  // namespace dyncast::wire

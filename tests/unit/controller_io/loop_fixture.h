@@ -138,7 +138,7 @@ class LoopFixture : public testing::Test {
     return Json::parse(body, nullptr, false);
   }
 
-  void Say(std::variant<wire::Announce, wire::Report, wire::Withdraw, wire::Heartbeat> body) {
+  void Say(decltype(wire::AgentMessage::body) body) {
     wire::AgentMessage m;
     m.agent = "edge";
     m.boot_epoch = 1;
