@@ -45,7 +45,7 @@ def most_demands(make, seconds):
             if lossless(report, rate):
                 accepted = report["delivered_per_s"]
                 break
-            share *= 0.8
+            share *= 0.9
         return accepted, cpu, ceiling
     finally:
         subject.stop()

@@ -23,6 +23,8 @@ from lab.errors import LabError  # noqa: E402
 from lab.waiting import wait_until  # noqa: E402
 
 STORES = ("timed", "generations", "conntrack", "none")
+# Beside `active`: OVS alone, with one `learn` flow without timeout for each binding. What it cannot do is OVS's limit.
+BARE = "bare-learn"
 PARTS = ("idle", "active", "flip")
 FEW = 1000  # what the larger sizes are compared with
 SIZES = (FEW, 10_000, 100_000, 1_000_000)
@@ -51,6 +53,10 @@ def label(size):
     return LABELS.get(size, str(size))
 
 
+class BareLearnUntimed(subjects.BareLearn):
+    timeouts = ""
+
+
 class Bench:
     def __init__(self, quick):
         self.quick = quick
@@ -67,6 +73,10 @@ class Bench:
         # Room for what is asked for besides; with `timed` the most that there is.
         cls = ours.with_store(ours.Learn, store, 100_000 if store == "timed" else size * 2 + 100_000, **changes)
         return cls(f"stor{os.getpid()}-{self.labs}")
+
+    def bare(self):
+        self.labs += 1
+        return BareLearnUntimed(f"stor{os.getpid()}-{self.labs}")
 
     def plain(self):
         self.labs += 1
@@ -85,8 +95,8 @@ class Bench:
 
     def fill(self, subject, store, size, case=None):
         """Makes `size` bindings and waits until they are idle; the number of the first flow."""
-        controller = subject.controller_memory_pid()
-        before = resident_bytes(controller)
+        controller = subject.controller_memory_pid() if case else None
+        before = resident_bytes(controller) if case else 0
         first, rate, grown, report = measure.hold(subject, size, window=FILL_WINDOW)
         if report["lost"]:
             say(f"{store}: {report['lost']} of {report['sent']} demands lost while binding")
@@ -150,7 +160,7 @@ class Bench:
     def active(self, store, size):
         case = f"active-{label(size)}"
         seconds = self.seconds * 2
-        with self.make(store, size) as subject:
+        with self.bare() if store == BARE else self.make(store, size) as subject:
             first = self.fill(subject, store, size)
             # Each flow once and more, so that all have their datapath flow.
             subject.generate("established", flows=size, first=first, window=measure.WINDOW,
@@ -204,6 +214,8 @@ class Bench:
                     good &= self.attempt(f"idle-{label(held)} {store}", self.idle, store, held)
                 if "active" in parts and held <= MOST_ACTIVE:
                     good &= self.attempt(f"active-{label(held)} {store}", self.active, store, held)
+            if "active" in parts and size <= MOST_ACTIVE:
+                good &= self.attempt(f"active-{label(size)} {BARE}", self.active, BARE, size)
             if "flip" in parts and "generations" in stores and size == max(sizes):
                 good &= self.attempt(f"flip-{label(size)}", self.flip, size)
         return good
