@@ -7,12 +7,15 @@ namespace dyncast::openflow {
 namespace {
 
 constexpr uint32_t kMaxBundledAttempts = 2;
+// With 1 ms ticks bundles begin to spread at 8,000 bindings a second, and are 5 ms apart from 16,000 on.
+constexpr size_t kOpsPerTick = 4;
+constexpr size_t kMostTicks = 5;
 constexpr size_t kMaxSuperseded = 1024;  // beside as many as there are live ones
 
 }  // namespace
 
 BindingQueue::BindingQueue(Micros tick, uint32_t bundle_max_flows)
-    : tick_(tick), bundle_max_flows_(std::max(bundle_max_flows, 1u)) {}
+    : tick_(tick), bundle_max_flows_(std::max(bundle_max_flows, 1u)), spacing_(tick) {}
 
 void BindingQueue::Push(Op op, MonoTime now) {
   op.sequence = next_sequence_++;
@@ -20,7 +23,7 @@ void BindingQueue::Push(Op op, MonoTime now) {
     queued_.clear();
     // The first after a quiet tick leaves at once: a handshake's next packet then meets its flow. Others
     // wait, so that there is at most one bundle a tick however many demands come.
-    due_ = std::max(now, last_flush_ + tick_);
+    due_ = std::max(now, last_flush_ + spacing_);
   }
   const auto [it, fresh] = latest_.try_emplace(op.flow.key, op.sequence);
   if (!fresh) {
@@ -118,6 +121,7 @@ void BindingQueue::Flush(const SendContext& context) {
       }
       queued_.pop_front();
     }
+    spacing_ = tick_ * static_cast<Micros::rep>(std::clamp<size_t>(ops.size() / kOpsPerTick, 1, kMostTicks));
     Send(std::move(ops), 0, true, context);
   }
 }

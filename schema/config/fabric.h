@@ -29,7 +29,8 @@ struct ControllerConfig {
   std::string api_socket = "/run/dyncast/controller.sock";
   std::string database = "/var/lib/dyncast/dyncast.db";
   std::string log_level = "info";
-  // Binding flows wait at most this long to be sent together in one bundle. 0.1..100 ms.
+  // Binding flows wait at most this long to be sent together in one bundle, up to five times as long under
+  // load. 0.1..100 ms.
   Micros binding_tick{1000};
   // An agent that sent nothing for this many of its heartbeat intervals is silent: its instances go down.
   uint32_t missed_heartbeats = 3;

@@ -44,6 +44,21 @@ TEST_F(Bindings, TheFirstLeavesAtOnceAndOthersTogetherAfterTheTick) {
   EXPECT_EQ(j->fake.FlowsOf(20).size(), 6u);
 }
 
+TEST_F(Bindings, BundlesSpreadUnderLoadAndComeTogetherAgain) {
+  Begin();
+  for (uint32_t i = 0; i < 100; ++i) Install(MakeBinding(i));
+  j->Pump();
+  Install(MakeBinding(100));
+  EXPECT_EQ(j->session->NextDeadline(), j->now.mono + Micros{5000});
+  j->Advance(Micros{4999});
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 100u);
+  j->Advance(Micros{1});
+  EXPECT_EQ(j->fake.FlowsOf(20).size(), 101u);
+  // One flow only was in that bundle: the next may follow after a tick.
+  Install(MakeBinding(101));
+  EXPECT_EQ(j->session->NextDeadline(), j->now.mono + Micros{1000});
+}
+
 TEST_F(Bindings, LeaveAtOnceWhenABundleIsFullAndAtMostEightAreInFlight) {
   Begin({}, {.bundle_max_flows = 4});
   j->fake.BeSilent(MsgType::kBundleControl);
@@ -113,7 +128,7 @@ TEST_F(Bindings, AllOfAnInstanceGoByOneMessageAndSilently) {
   Install(MakeBinding(300, 7));  // queued: must not be sent after the deletion
   j->fake.ResetCounts();
   j->session->RemoveBindingsOf(ServiceId{5}, InstanceId{7}, j->now.mono);
-  j->Advance(Micros{2000});
+  j->Advance(Micros{5000});
   EXPECT_EQ(j->fake.received(MsgType::kFlowMod), 1u);
   EXPECT_EQ(j->fake.received(MsgType::kBundleAdd), 2u);  // the removals of the queued one's key
   EXPECT_EQ(j->fake.FlowsOf(20).size(), 1u);
