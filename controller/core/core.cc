@@ -201,6 +201,7 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
   for (const std::string& agent : agents_.TakeSilent(now.mono)) {
     Tell("agent-silent", agent, {}, now, effects);
     registry_.AgentSilent(agent, now);
+    paths_.Forget(agent);
   }
   registry_.Tick(now);
   UpdateDueShares(now, effects);

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "controller/core/event.h"
 #include "controller/core/view.h"
@@ -57,6 +58,8 @@ class Core {
   size_t binding_bytes() const;
 
   FabricView View(Now now) const;
+  // The network as agents say it is, by names and family.
+  std::vector<PathView> Paths(Now now) const;
   // Where would a demand go now, and where is it bound? `client` may come from any switch.
   Explanation Explain(const Demand& demand, ServiceId service, std::optional<SwitchId> at, Now now) const;
   std::optional<ServiceId> FindService(std::string_view name_or_sid) const;

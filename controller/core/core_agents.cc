@@ -52,6 +52,8 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
       Emit(MetricsRecord{.instance = instance->id(), .at = now.wall, .metrics = instance->metrics.samples()},
            effects);
     }
+  } else if (const auto* paths = std::get_if<wire::Paths>(&message.body)) {
+    TakePaths(message.agent, *paths, now);
   }
   if (refusal) {
     Refused(message.agent, *refusal, now, effects);
@@ -61,6 +63,22 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
     Tell("agent-heard", message.agent, {}, now, effects);
     UpdateDeadline(now.mono);
   }
+}
+
+void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, Now now) {
+  uint64_t refused = paths.refused_paths;
+  std::vector<PathSample> samples;
+  samples.reserve(paths.paths.size());
+  for (const PathSample& sample : paths.paths) {
+    // Agents that nobody listed have no place here.
+    if (sample.peer == agent || agents_.Allowance(sample.peer) == nullptr) {
+      ++refused;
+      continue;
+    }
+    samples.push_back(sample);
+  }
+  paths_.Set(agent, std::move(samples), now.mono);
+  if (refused > 0) counters_["paths-refused"] += refused;
 }
 
 void Core::Impl::On(const DrainRequested& event, Now now, Effects*) {

@@ -51,6 +51,7 @@ void Core::Impl::Configure(std::shared_ptr<const config::FabricConfig> config, N
     if (sw && named.count(sw->id) == 0) DropSwitch(sw.get(), EndReason::kFlowLost, effects, now);
   }
   agents_.Configure(*config_);
+  paths_.Retain([this](std::string_view agent) { return agents_.Allowance(agent) != nullptr; });
   registry_.Configure(*config_, now);
   plans_dirty_ = true;
 }

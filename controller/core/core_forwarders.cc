@@ -74,6 +74,10 @@ const Switch& Core::Impl::DeciderOf(const Switch& sw) const {
   return asked != nullptr ? *asked : sw;
 }
 
+const std::string& Core::Impl::PlaceOf(const Switch& sw) const {
+  return sw.config.agent.empty() ? DeciderOf(sw).config.agent : sw.config.agent;
+}
+
 TunnelPlan Core::Impl::TunnelsOf(const Switch& sw) const {
   TunnelPlan out;
   if (!sw.config.tunnel) return out;

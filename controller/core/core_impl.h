@@ -19,6 +19,7 @@
 #include "controller/core/dispatch.h"
 #include "controller/core/id_allocator.h"
 #include "controller/core/neighbors.h"
+#include "controller/core/paths.h"
 #include "controller/core/planner.h"
 #include "controller/core/registry.h"
 #include "controller/core/services.h"
@@ -93,6 +94,11 @@ struct Core::Impl {
   SwitchPlan Anew(const Switch& sw) const;
   void UnbindService(ServiceId service, Effects* effects, Now now);
   void DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now now);
+
+  // The network between agents.
+  void TakePaths(const std::string& agent, const wire::Paths& paths, Now now);
+  // The agent beside a switch, a D-Forwarder's D-Router's where it names none; empty: not known.
+  const std::string& PlaceOf(const Switch& sw) const;
 
   // Demands.
   bool Usable(const BindingRow& row) const;
@@ -223,6 +229,7 @@ struct Core::Impl {
   ServiceTable services_;
   AgentTracker agents_;
   Registry registry_;
+  PathTable paths_;
   BindingTable table_;
   Neighbors neighbors_;
   mutable Chooser chooser_;

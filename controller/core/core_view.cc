@@ -138,6 +138,14 @@ FabricView Core::View(Now now) const {
   return view;
 }
 
+std::vector<PathView> Core::Paths(Now now) const {
+  std::vector<PathView> views;
+  for (const PathTable::Row& row : impl_->paths_.Rows(now.mono)) {
+    views.push_back({.from = std::string(row.from), .sample = *row.sample, .age = Millis(row.age)});
+  }
+  return views;
+}
+
 std::optional<ServiceId> Core::FindService(std::string_view name_or_sid) const {
   const Service* by_name = impl_->services_.FindByName(name_or_sid);
   if (by_name != nullptr && by_name->configured) return by_name->id;

@@ -11,6 +11,7 @@
 #include "schema/base/ids.h"
 #include "schema/base/ip.h"
 #include "schema/base/time.h"
+#include "schema/model/path.h"
 #include "schema/model/record.h"
 
 namespace dyncast::core {
@@ -100,6 +101,13 @@ struct SwitchView {
   uint64_t monitor_gaps = 0;  // pauses of its flow monitor
   std::string asks;           // a D-Forwarder: its D-Router; empty: there is none
   std::string last_error;
+};
+
+// What one agent says of the way to another. `sample.peer` is the other.
+struct PathView {
+  std::string from;
+  PathSample sample;
+  std::chrono::milliseconds age{0};
 };
 
 struct FabricView {
