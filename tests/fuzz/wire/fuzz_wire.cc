@@ -18,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   if (auto* report = std::get_if<Report>(&message->body)) report->refused_metrics = 0;
+  if (auto* paths = std::get_if<Paths>(&message->body)) paths->refused_paths = 0;
   const auto again = Decode(Topic(*message), Encode(*message));
   if (!again.ok() || !(*again == *message)) std::abort();
   return 0;

@@ -84,16 +84,41 @@ class WireProperty : public ::testing::Test {
     return r;
   }
 
+  Paths RandomPaths() {
+    Paths p;
+    std::set<std::pair<std::string, bool>> seen;
+    const auto part = [this] { return static_cast<double>(Below(1001)) / 1000; };
+    const auto time = [this] { return Micros{Below(600000001)}; };
+    for (uint64_t n = Below(20); n > 0; --n) {
+      PathSample s;
+      s.peer = Name();
+      s.ipv6 = Chance();
+      if (!seen.emplace(s.peer, s.ipv6).second) continue;
+      if (Chance()) s.rtt = time();
+      if (s.rtt && Chance()) s.rtt_min = Micros{Below(static_cast<uint64_t>(s.rtt->count()) + 1)};
+      if (Chance()) s.jitter_forward = time();
+      if (Chance()) s.jitter_backward = time();
+      if (Chance()) s.loss_forward = part();
+      if (Chance()) s.loss_backward = part();
+      s.loss = part();
+      s.sent = static_cast<uint32_t>(1 + Below(UINT32_MAX));
+      s.window = std::chrono::milliseconds{1 + Below(86400000)};
+      p.paths.push_back(s);
+    }
+    return p;
+  }
+
   AgentMessage RandomMessage() {
     AgentMessage m{.agent = Name(),
                    .boot_epoch = 1 + Below(UINT64_MAX),
                    .sequence = random_(),
                    .sent_at = FromUnixMicros(static_cast<int64_t>(1 + Below(253402300799999999))),
                    .body = {}};
-    switch (Below(4)) {
+    switch (Below(5)) {
       case 0: m.body = RandomAnnounce(); break;
       case 1: m.body = RandomReport(); break;
       case 2: m.body = Withdraw{.instance = Name(), .reason = std::string(Below(129), 'r')}; break;
+      case 3: m.body = RandomPaths(); break;
       default: m.body = Heartbeat{.interval = std::chrono::milliseconds{10 + Below(3599991)}}; break;
     }
     return m;
@@ -118,6 +143,18 @@ class WireProperty : public ::testing::Test {
         default: extra = {.name = "cpu_utilization", .value = 65, .unit = "ratio"}; break;
       }
       r->metrics.push_back(extra);
+    } else if (auto* p = std::get_if<Paths>(&m.body)) {
+      if (p->paths.empty()) return;
+      PathSample extra = p->paths[Below(p->paths.size())];
+      if (Chance()) extra.peer = "extra";  // else: said twice
+      switch (Below(5)) {
+        case 0: extra.loss = std::nan(""); break;
+        case 1: extra.loss_forward = 1.5; break;
+        case 2: extra.rtt = Micros{-1}; break;
+        case 3: extra.rtt_min = Micros{600000000}; break;
+        default: extra.sent = 0; break;
+      }
+      p->paths.push_back(extra);
     } else if (auto* w = std::get_if<Withdraw>(&m.body)) {
       w->reason = std::string(129, 'x');
     } else {
@@ -162,6 +199,21 @@ void ExpectValid(const AgentMessage& m) {
     for (const MetricSample& s : r->metrics) {
       EXPECT_TRUE(IsMetricName(s.name) && IsUnit(s.unit) && PlausibleMetric(s));
       EXPECT_TRUE(names.insert(s.name).second) << s.name;
+    }
+  } else if (const auto* p = std::get_if<Paths>(&m.body)) {
+    EXPECT_LE(p->paths.size(), kMaxPaths);
+    std::set<std::pair<std::string, bool>> seen;
+    for (const PathSample& s : p->paths) {
+      EXPECT_TRUE(IsName(s.peer) && seen.emplace(s.peer, s.ipv6).second) << s.peer;
+      for (const std::optional<double>& loss :
+           {std::optional<double>(s.loss), s.loss_forward, s.loss_backward}) {
+        EXPECT_TRUE(!loss || (*loss >= 0 && *loss <= 1));
+      }
+      for (const std::optional<Micros>& t : {s.rtt, s.rtt_min, s.jitter_forward, s.jitter_backward}) {
+        EXPECT_TRUE(!t || (t->count() >= 0 && t->count() <= 600000000));
+      }
+      EXPECT_TRUE(!s.rtt_min || (s.rtt && *s.rtt_min <= *s.rtt));
+      EXPECT_TRUE(s.sent > 0 && s.window.count() > 0);
     }
   } else if (const auto* w = std::get_if<Withdraw>(&m.body)) {
     EXPECT_TRUE(IsName(w->instance));

@@ -56,6 +56,16 @@ v1::Envelope HeartbeatProto() {
   return e;
 }
 
+v1::Envelope PathsProto() {
+  v1::Envelope e = Base();
+  v1::Path& p = *e.mutable_paths()->add_paths();
+  p.set_peer("edge3");
+  p.set_loss(0);
+  p.set_sent(50);
+  p.set_window_ms(5000);
+  return e;
+}
+
 Result<AgentMessage> DecodeProto(std::string_view topic, const v1::Envelope& e) {
   return Decode(topic, e.SerializeAsString());
 }
@@ -78,6 +88,17 @@ TEST(Decode, AcceptsEachKind) {
   ASSERT_TRUE(DecodeProto("report/edge2", ReportProto()).ok());
   ASSERT_TRUE(DecodeProto("withdraw/edge2", WithdrawProto()).ok());
   ASSERT_TRUE(DecodeProto("heartbeat/edge2", HeartbeatProto()).ok());
+
+  Result<AgentMessage> paths = DecodeProto("paths/edge2", PathsProto());
+  ASSERT_TRUE(paths.ok()) << paths.error().ToString();
+  const PathSample& path = std::get<Paths>(paths->body).paths.at(0);
+  EXPECT_EQ(path.peer, "edge3");
+  EXPECT_FALSE(path.ipv6);
+  EXPECT_FALSE(path.rtt.has_value()) << "absent is not 0";
+  EXPECT_FALSE(path.loss_forward.has_value());
+  EXPECT_EQ(path.loss, 0);
+  EXPECT_EQ(path.sent, 50u);
+  EXPECT_EQ(path.window, std::chrono::milliseconds(5000));
 }
 
 struct Bad {
@@ -154,6 +175,13 @@ std::vector<Bad> AllBad() {
           for (size_t i = 0; i < kMaxMetrics; ++i) e.mutable_report()->add_metrics()->set_name("a");
         },
         {"report.metrics", "257", "256"});
+  other("too_many_paths", PathsProto, "paths/edge2",
+        [](v1::Envelope& e) {
+          for (size_t i = 0; i < kMaxPaths; ++i) e.mutable_paths()->add_paths()->set_peer("a");
+        },
+        {"paths.paths", "257", "256"});
+  other("paths_under_another_topic", PathsProto, "paths/edge2",
+        [](v1::Envelope& e) { e.mutable_report()->set_instance("a"); }, {"'report/edge2'"});
   other("withdraw_instance", WithdrawProto, "withdraw/edge2",
         [](v1::Envelope& e) { e.mutable_withdraw()->clear_instance(); }, {"withdraw.instance"});
   other("withdraw_reason", WithdrawProto, "withdraw/edge2",
@@ -221,6 +249,93 @@ TEST(Decode, LeavesOutAndCountsMetricsThatBreakARule) {
   EXPECT_EQ(report.metrics[3], (MetricSample{.name = "latency", .value = 0, .unit = "seconds"}));
 }
 
+TEST(Decode, LeavesOutAndCountsPathsThatBreakARule) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  v1::Envelope e = PathsProto();
+  uint32_t bad = 0;
+  const auto add = [&](const std::string& peer, const std::function<void(v1::Path&)>& change) {
+    v1::Path& p = *e.mutable_paths()->add_paths();
+    p = PathsProto().paths().paths(0);
+    p.set_peer(peer);
+    change(p);
+    ++bad;
+  };
+  add("Edge4", [](v1::Path&) {});
+  add("", [](v1::Path&) {});
+  add("edge3", [](v1::Path& p) { p.set_sent(60); });  // said twice
+  add("edge4", [](v1::Path& p) { p.clear_loss(); });
+  add("edge4", [](v1::Path& p) { p.clear_sent(); });
+  add("edge4", [](v1::Path& p) { p.clear_window_ms(); });
+  add("edge4", [](v1::Path& p) { p.set_window_ms(86400001); });
+  for (const double part : {nan, -0.1, 1.1, std::numeric_limits<double>::infinity()}) {
+    add("edge4", [part](v1::Path& p) { p.set_loss(part); });
+    add("edge4", [part](v1::Path& p) { p.set_loss_forward(part); });
+    add("edge4", [part](v1::Path& p) { p.set_loss_backward(part); });
+  }
+  for (const uint64_t us : {uint64_t{600000001}, UINT64_MAX}) {
+    add("edge4", [us](v1::Path& p) { p.set_rtt_us(us); });
+    add("edge4", [us](v1::Path& p) { p.set_jitter_forward_us(us); });
+    add("edge4", [us](v1::Path& p) { p.set_jitter_backward_us(us); });
+  }
+  add("edge4", [](v1::Path& p) { p.set_rtt_min_us(1); });  // of no mean
+  add("edge4", [](v1::Path& p) {
+    p.set_rtt_us(1);
+    p.set_rtt_min_us(2);
+  });
+  add("edge3", [](v1::Path& p) { p.set_ipv6(true); });  // fine: the other family
+  add("edge4", [](v1::Path& p) {                        // fine: at all bounds
+    p.set_rtt_us(600000000);
+    p.set_rtt_min_us(600000000);
+    p.set_jitter_forward_us(0);
+    p.set_jitter_backward_us(600000000);
+    p.set_loss(1);
+    p.set_loss_forward(1);
+    p.set_loss_backward(0);
+    p.set_sent(UINT32_MAX);
+    p.set_window_ms(86400000);
+  });
+  Result<AgentMessage> m = DecodeProto("paths/edge2", e);
+  ASSERT_TRUE(m.ok()) << m.error().ToString();
+  const auto& paths = std::get<Paths>(m->body);
+  EXPECT_EQ(paths.refused_paths, bad - 2);
+  ASSERT_EQ(paths.paths.size(), 3u);
+  EXPECT_EQ(paths.paths[0].sent, 50u) << "the first of the two";
+  EXPECT_TRUE(paths.paths[1].ipv6);
+  EXPECT_EQ(paths.paths[2].peer, "edge4");
+  EXPECT_EQ(paths.paths[2].rtt, Micros(600000000));
+}
+
+TEST(Decode, NoPathsIsAMessageToo) {
+  v1::Envelope e = Base();
+  e.mutable_paths();
+  Result<AgentMessage> m = DecodeProto("paths/edge2", e);
+  ASSERT_TRUE(m.ok()) << m.error().ToString();
+  EXPECT_TRUE(std::get<Paths>(m->body).paths.empty());
+}
+
+TEST(Decode, TakesTheMostPaths) {
+  AgentMessage m{.agent = std::string(63, 'a'),
+                 .boot_epoch = 1,
+                 .sequence = 0,
+                 .sent_at = FromUnixMicros(1),
+                 .body = {}};
+  Paths paths;
+  for (size_t i = 0; i < kMaxPaths; ++i) {
+    PathSample path;
+    path.peer = std::to_string(i);
+    path.peer.resize(63, 'x');
+    path.rtt = path.rtt_min = path.jitter_forward = path.jitter_backward = Micros(600000000);
+    path.loss_forward = path.loss_backward = path.loss = 1.0 / 3;
+    path.sent = UINT32_MAX;
+    path.window = std::chrono::milliseconds(86400000);
+    paths.paths.push_back(path);
+  }
+  m.body = paths;
+  Result<AgentMessage> again = Decode(Topic(m), Encode(m));
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  EXPECT_EQ(*again, m);
+}
+
 TEST(Decode, RefusesBytesThatAreNoEnvelope) {
   const std::string good = HeartbeatProto().SerializeAsString();
   ASSERT_TRUE(Decode("heartbeat/edge2", good).ok());
@@ -267,6 +382,8 @@ TEST(Topic, NamesKindAndAgent) {
   EXPECT_EQ(Topic(m), "withdraw/edge2");
   m.body = Heartbeat{};
   EXPECT_EQ(Topic(m), "heartbeat/edge2");
+  m.body = Paths{};
+  EXPECT_EQ(Topic(m), "paths/edge2");
 }
 
 }  // namespace
