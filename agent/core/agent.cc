@@ -20,10 +20,17 @@ void Accumulate(UpdateCounters* sum, const UpdateCounters& more) {
   sum->suppressed_gap += more.suppressed_gap;
 }
 
+PathPolicy::Options PathOptions(const config::AgentConfig& config) {
+  return {.interval = config.report_interval, .gap = config.minimum_gap, .threshold = config.path_threshold};
+}
+
 }  // namespace
 
 AgentCore::AgentCore(config::AgentConfig config, uint64_t boot_epoch)
-    : config_(std::move(config)), boot_epoch_(boot_epoch), host_cpu_(kSettle) {}
+    : config_(std::move(config)),
+      boot_epoch_(boot_epoch),
+      host_cpu_(kSettle),
+      path_policy_(PathOptions(config_)) {}
 
 // Without thresholds nobody looks at values between two reports, so none are read.
 Micros AgentCore::SampleCadence() const {
@@ -208,7 +215,16 @@ void AgentCore::OnScrape(Slot slot, std::optional<std::vector<std::optional<doub
   it->second.OnScrape(std::move(values), now.mono);
 }
 
+Effects AgentCore::OnPaths(std::vector<PathSample> paths, Now now) {
+  Effects effects;
+  if (stopping_ || !started_ || !path_policy_.OnPaths(paths, now.mono)) return effects;
+  ++counters_.paths;
+  Emit(&effects, wire::Paths{.paths = std::move(paths)}, now);
+  return effects;
+}
+
 void AgentCore::OnSubscriber(Now now) {
+  path_policy_.Refresh();
   if (refresh_at_ != MonoTime::max()) return;  // one is due already
   const bool recent = last_refresh_ != MonoTime::min() && now.mono < last_refresh_ + config_.minimum_gap;
   refresh_at_ = recent ? last_refresh_ + config_.minimum_gap : now.mono;
@@ -225,6 +241,7 @@ Result<Effects> AgentCore::Reload(config::AgentConfig config, Now now) {
                                           config.name + "' while it runs: restart it");
   }
   Effects effects;
+  path_policy_.SetOptions(PathOptions(config));
   if (stopping_ || !started_) {
     config_ = std::move(config);
     return effects;
@@ -234,6 +251,11 @@ Result<Effects> AgentCore::Reload(config::AgentConfig config, Now now) {
   config::AgentConfig new_options = config_;
   old_options.instances.clear();
   new_options.instances.clear();
+  for (config::AgentConfig* options : {&old_options, &new_options}) {  // of no instance
+    options->reflector.reset();
+    options->probes.clear();
+    options->path_threshold = {};
+  }
   const bool same_options = old_options == new_options;
 
   std::map<std::string, std::map<Slot, Instance>::iterator, std::less<>> before;
@@ -285,6 +307,7 @@ Effects AgentCore::Stop(Now now) {
 
 AgentCounters AgentCore::counters() const {
   AgentCounters sum = counters_;
+  sum.path_updates = path_policy_.counters();
   for (const auto& [slot, instance] : instances_) Accumulate(&sum.updates, instance.policy().counters());
   return sum;
 }

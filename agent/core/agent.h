@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/core/instance.h"
+#include "agent/core/path_policy.h"
 #include "schema/base/ids.h"
 #include "schema/base/result.h"
 #include "schema/base/time.h"
@@ -49,6 +50,8 @@ struct AgentCounters {
   uint64_t heartbeats = 0;
   uint64_t refused_metrics = 0;
   UpdateCounters updates;  // over all instances, also those that went
+  uint64_t paths = 0;      // messages
+  UpdateCounters path_updates;
 };
 
 class AgentCore {
@@ -69,6 +72,10 @@ class AgentCore {
   // Results for a slot that is gone meanwhile are left out.
   Effects OnCheck(Slot slot, CheckOutcome outcome, const std::string& detail, Now now);
   void OnScrape(Slot slot, std::optional<std::vector<std::optional<double>>> values, Now now);
+  // All paths as they are now, complete; called every sample_interval while there are probes, and after.
+  Effects OnPaths(std::vector<PathSample> paths, Now now);
+  // Whether OnPaths is wanted: there are probes, or controllers may not have heard yet that there are none.
+  bool has_paths() const { return !config_.probes.empty() || path_policy_.has_reported(); }
   // A controller connected and knows nothing yet: all is said again within the minimum gap.
   void OnSubscriber(Now now);
   // Takes over a new configuration. Error: the old one stays (the agent's name can't change).
@@ -107,6 +114,7 @@ class AgentCore {
   std::map<Slot, Instance> instances_;
   std::map<std::string, Withdrawing> withdrawing_;  // by instance
   WindowedRatio host_cpu_;
+  PathPolicy path_policy_;
   bool started_ = false;
   bool stopping_ = false;
   MonoTime next_heartbeat_{};

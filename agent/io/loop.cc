@@ -30,6 +30,8 @@ AgentLoop::AgentLoop(config::AgentConfig config, Options options)
       host_(options_.proc, &problems_),
       cgroups_(&problems_),
       probes_(&poller_),
+      reflector_(&poller_, &problems_),
+      paths_(&poller_, &problems_),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 AgentLoop::~AgentLoop() {
@@ -59,6 +61,26 @@ void AgentLoop::RequestReload(config::AgentConfig config) {
 
 Status AgentLoop::Connect() { return publisher_.SetEndpoints(core_.config().controllers); }
 
+void AgentLoop::ConfigurePaths(Now now) {
+  reflector_.Configure(core_.config().reflector, now.mono);
+  paths_.Configure(core_.config().probes, now.mono);
+  next_paths_ = core_.has_paths() ? now.mono : MonoTime::max();
+}
+
+void AgentLoop::RunPaths(Now now) {
+  reflector_.OnTimers(now.mono);
+  paths_.OnTimers(now.mono);
+  if (next_paths_ > now.mono) return;
+  next_paths_ = now.mono + Micros(std::min(core_.config().sample_interval, core_.config().report_interval));
+  Apply(core_.OnPaths(paths_.Paths(now.mono), now), now);
+  if (!core_.has_paths()) next_paths_ = MonoTime::max();
+}
+
+MonoTime AgentLoop::NextDeadline() const {
+  return std::min({core_.NextDeadline(), probes_.NextDeadline(), reflector_.NextDeadline(),
+                   paths_.NextDeadline(), next_paths_});
+}
+
 void AgentLoop::OnWake() {
   uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = read(wake_, &count, sizeof count);
@@ -82,6 +104,7 @@ void AgentLoop::OnWake() {
       }
       DYN_LOG(kInfo, "agent", "reloaded", "instances={}", core_.instances().size());
       Apply(std::move(*effects), now);
+      ConfigurePaths(now);
     }
   }
   if (stop_) Apply(core_.Stop(now), now);
@@ -96,27 +119,30 @@ Status AgentLoop::Run() {
     return added;
   DYN_LOG(kInfo, "agent", "started", "agent={} instances={} controllers={}", core_.config().name,
           core_.config().instances.size(), core_.config().controllers.size());
+  ConfigurePaths(ReadClocks());
   while (!core_.stopped()) {
     const Now now = ReadClocks();
     if (publisher_.TakeSubscribers() != 0) core_.OnSubscriber(now);
     probes_.OnTimers(now.mono);
     if (core_.NextDeadline() <= now.mono) Apply(core_.Tick(now), now);
+    RunPaths(now);
     if (core_.stopped()) break;
     // What was sent may have swallowed the publisher's edge: look again before the wait.
     if (publisher_.TakeSubscribers() != 0) core_.OnSubscriber(now);
-    const MonoTime next = std::min(core_.NextDeadline(), probes_.NextDeadline());
-    poller_.Wait(std::max(next, now.mono) - now.mono);
+    poller_.Wait(std::max(NextDeadline(), now.mono) - now.mono);
   }
   poller_.Remove(publisher_fd);
   poller_.Remove(wake_);
   const AgentCounters sums = core_.counters();
   DYN_LOG(kInfo, "agent", "stopped",
           "announces={} reports={} heartbeats={} withdraws={} by_interval={} by_threshold={} by_refresh={} "
-          "held_unchanged={} held_gap={} refused_metrics={} bytes={} send_failures={}",
+          "held_unchanged={} held_gap={} refused_metrics={} paths={} bytes={} send_failures={}",
           sums.announces, sums.reports, sums.heartbeats, sums.withdraws, sums.updates.sent_interval,
           sums.updates.sent_threshold, sums.updates.sent_refresh, sums.updates.suppressed_unchanged,
-          sums.updates.suppressed_gap, sums.refused_metrics, publisher_.bytes_sent(),
+          sums.updates.suppressed_gap, sums.refused_metrics, sums.paths, publisher_.bytes_sent(),
           publisher_.send_failures());
+  reflector_.LogCounters();
+  paths_.LogCounters();
   return Ok();
 }
 

@@ -19,6 +19,8 @@
 #include "agent/io/publisher.h"
 #include "agent/io/readers.h"
 #include "agent/io/sock_diag.h"
+#include "agent/io/stamp_prober.h"
+#include "agent/io/stamp_responder.h"
 #include "schema/base/result.h"
 #include "schema/config/agent.h"
 
@@ -56,6 +58,9 @@ class AgentLoop {
   void StartCheck(Slot slot, Now now);
   void StartScrape(Slot slot, Now now);
   Status Connect();
+  void ConfigurePaths(Now now);
+  void RunPaths(Now now);
+  MonoTime NextDeadline() const;
 
   Options options_;
   AgentCore core_;
@@ -65,6 +70,9 @@ class AgentLoop {
   SocketReader sockets_;
   Poller poller_;
   ProbeRunner probes_;
+  StampResponder reflector_;
+  StampProber paths_;
+  MonoTime next_paths_ = MonoTime::max();  // when the paths are looked at
   Publisher publisher_;
   int wake_ = -1;
 

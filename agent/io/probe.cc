@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/io/netns.h"
+#include "agent/io/sockaddr.h"
 
 namespace dyncast::agent {
 namespace {
@@ -21,24 +22,6 @@ namespace {
 constexpr std::string_view kAcceptPage =
     "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
 constexpr size_t kReadsPerTurn = 8;
-
-socklen_t ToSockaddr(const IpAddress& address, uint16_t port, sockaddr_storage* storage) {
-  std::memset(storage, 0, sizeof *storage);
-  if (address.is_v4()) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    v4.sin_addr.s_addr = htonl(address.v4());
-    std::memcpy(storage, &v4, sizeof v4);
-    return sizeof v4;
-  }
-  sockaddr_in6 v6{};
-  v6.sin6_family = AF_INET6;
-  v6.sin6_port = htons(port);
-  std::memcpy(&v6.sin6_addr, address.octets().data(), 16);
-  std::memcpy(storage, &v6, sizeof v6);
-  return sizeof v6;
-}
 
 // A connection to a local port in the ephemeral range may meet itself when nothing listens there: the
 // kernel picked the very port it connects to.

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 namespace dyncast {
@@ -90,6 +91,31 @@ Result<IpPrefix> IpPrefix::Parse(std::string_view text) {
     length = *n;
   }
   return IpPrefix{*address, static_cast<uint8_t>(length)};
+}
+
+Result<IpEndpoint> IpEndpoint::Parse(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon);
+  unsigned port = 0;
+  bool good = colon != std::string_view::npos;
+  if (good) {
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    good = error == std::errc{} && end == digits.data() + digits.size() && port >= 1 && port <= 65535;
+  }
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  Result<IpAddress> address = IpAddress::Parse(host);
+  if (!good || !address.ok() || address->is_v4() == brackets) {
+    return MakeError(Errc::kParse, "'" + std::string(text.substr(0, 64)) +
+                                       "' is not IPV4:PORT or [IPV6]:PORT with a port from 1 to 65535");
+  }
+  return IpEndpoint{*address, static_cast<uint16_t>(port)};
+}
+
+std::string IpEndpoint::ToString() const {
+  const std::string text = address.ToString();
+  return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
 }
 
 IpAddress MaskAddress(const IpAddress& a, uint8_t length) {

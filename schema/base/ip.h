@@ -53,6 +53,17 @@ struct IpPrefix {
   friend auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
 };
 
+// An address and a UDP or TCP port.
+struct IpEndpoint {
+  IpAddress address;
+  uint16_t port = 0;
+
+  // "10.0.0.1:862" or "[fd00::1]:862"; port 1 to 65535.
+  static Result<IpEndpoint> Parse(std::string_view text);
+  std::string ToString() const;
+  friend auto operator<=>(const IpEndpoint&, const IpEndpoint&) = default;
+};
+
 // `a` with all but its first `length` bits cleared (length counts within a's family).
 IpAddress MaskAddress(const IpAddress& a, uint8_t length);
 

@@ -10,6 +10,7 @@
 
 #include "schema/base/ip.h"
 #include "schema/base/result.h"
+#include "schema/config/agent_path.h"
 #include "schema/model/metric.h"
 
 namespace dyncast::config {
@@ -80,6 +81,9 @@ struct AgentConfig {
   std::vector<ThresholdConfig> thresholds;
   std::string log_level = "info";
   std::vector<InstanceConfig> instances;
+  std::optional<ReflectorConfig> reflector;  // absent: nobody's STAMP packets are answered
+  std::vector<ProbeConfig> probes;           // at most one per peer and address family
+  PathThresholdConfig path_threshold;
   friend bool operator==(const AgentConfig&, const AgentConfig&) = default;
 };
 

@@ -48,6 +48,7 @@ void CheckInstance(Reader& reader, const std::string& path, const InstanceConfig
 }  // namespace
 
 void FillIn(const Reader& reader, AgentConfig& config) {
+  FillInPaths(reader, config);
   for (size_t i = 0; i < config.instances.size(); ++i) {
     InstanceConfig& instance = config.instances[i];
     const std::string path = fmt::format("instances[{}]", i);
@@ -95,6 +96,7 @@ void CheckAgent(Reader& reader, const AgentConfig& config) {
     }
     CheckInstance(reader, path, instance);
   }
+  CheckPaths(reader, config);
 }
 
 }  // namespace dyncast::config

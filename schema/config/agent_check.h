@@ -6,9 +6,12 @@
 
 namespace dyncast::config {
 
-// Defaults that depend on other values: health.port, health.timeout, a scraped metric's unit.
+// Defaults that depend on other values: health.port, health.timeout, a scraped metric's unit, a probe's
+// window.
 void FillIn(const Reader& reader, AgentConfig& config);
+void FillInPaths(const Reader& reader, AgentConfig& config);  // within FillIn
 // The rules across values. Values that broke a rule of their own are skipped: they hold their default.
 void CheckAgent(Reader& reader, const AgentConfig& config);
+void CheckPaths(Reader& reader, const AgentConfig& config);  // within CheckAgent
 
 }  // namespace dyncast::config

@@ -224,6 +224,20 @@ const Table<AgentConfig>& AgentTable() {
             {.key = "log_level", .description = "What is logged, for all modules or for single ones."}),
       Sections(&A::instances, InstanceTable(),
                {.key = "instances", .description = "The instances that it speaks for.", .fallback = "none"}),
+      Section(&A::reflector, ReflectorTable(),
+              {.key = "reflector",
+               .description = "Answers other agents' STAMP packets (RFC 8762).",
+               .fallback = "none: nobody is answered"}),
+      Sections(
+          &A::probes, ProbeTable(),
+          {.key = "probes",
+           .description = "Other agents to which delay, jitter and loss are measured by STAMP (RFC 8762).",
+           .fallback = "none"}),
+      Section(
+          &A::path_threshold, PathThresholdTable(),
+          {.key = "path_threshold",
+           .description = "Changes of a path that are reported at once, looked at every `sample_interval`, "
+                          "at most every `minimum_gap`."}),
   });
   return table;
 }

@@ -114,6 +114,19 @@ Codec<IpAddress> UnicastAddress() {
           .format = [](const IpAddress& a) { return a.is_none() ? std::string() : a.ToString(); }};
 }
 
+Codec<IpEndpoint> UdpEndpoint() {
+  return {.type = "endpoint",
+          .rule = "`IPV4:PORT` or `[IPV6]:PORT`",
+          .parse = [](std::string_view text) -> Result<IpEndpoint> {
+            Result<IpEndpoint> endpoint = IpEndpoint::Parse(text);
+            if (!endpoint.ok() || endpoint->address.is_multicast()) {
+              return Broken("must be IPV4:PORT or [IPV6]:PORT, not multicast");
+            }
+            return endpoint;
+          },
+          .format = [](const IpEndpoint& e) { return e.port == 0 ? std::string() : e.ToString(); }};
+}
+
 Codec<IpPrefix> Network() {
   return {.type = "network",
           .rule = "address/length without host bits, not multicast",

@@ -117,6 +117,7 @@ Codec<std::string> ZmqConnect();      // tcp://HOST:PORT, ipc://PATH
 Codec<std::string> HttpUrl();         // http://HOST:PORT/PATH
 
 Codec<IpAddress> UnicastAddress();
+Codec<IpEndpoint> UdpEndpoint();     // "10.0.0.1:862", "[fd00::1]:862"; "0.0.0.0" and "[::]" too
 Codec<IpPrefix> Network();           // host bits clear
 Codec<IpPrefix> InterfaceAddress();  // an address that a host can have within its network
 Codec<MacAddress> UnicastMac();

@@ -10,5 +10,8 @@ namespace dyncast::config {
 const Table<FabricConfig>& FabricTable();
 const Table<ServiceSpec>& ServiceTable();  // within FabricTable
 const Table<AgentConfig>& AgentTable();
+const Table<ReflectorConfig>& ReflectorTable();  // within AgentTable, as the next two
+const Table<ProbeConfig>& ProbeTable();
+const Table<PathThresholdConfig>& PathThresholdTable();
 
 }  // namespace dyncast::config
