@@ -15,6 +15,17 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire_agent.p
 HEALTH_UP, HEALTH_DOWN = 1, 2
 
 
+def drop_from(lab, node, *networks):
+    """The node's kernel takes no packet from these sources; who reads its interface sees them all the same."""
+    for family in ("-4", "-6"):
+        # Before the rule for the node's own addresses, which comes first unless it is put behind.
+        if "lookup local" in lab.run(node, "ip", family, "rule", "show", "pref", "0"):
+            lab.run(node, "ip", family, "rule", "add", "pref", "10", "lookup", "local")
+            lab.run(node, "ip", family, "rule", "delete", "pref", "0")
+    for network in networks:
+        lab.run(node, "ip", "-6" if ":" in network else "-4", "rule", "add", "pref", "5", "from", network, "blackhole")
+
+
 class WireAgent:
     """Says over the wire what `instances` holds: {name: {"service", "bid", "capacity", "load", "health"}}."""
 
@@ -148,15 +159,7 @@ class EdgeFabric(Fabric):
         self.drop_from("farm", "100.64.0.0/10", "fd64::/32")
 
     def drop_from(self, node, *networks):
-        """The node's kernel takes no packet from these sources; who reads its interface sees them all the same."""
-        for family in ("-4", "-6"):
-            # Before the rule for the node's own addresses, which comes first unless it is put behind.
-            if "lookup local" in self.lab.run(node, "ip", family, "rule", "show", "pref", "0"):
-                self.lab.run(node, "ip", family, "rule", "add", "pref", "10", "lookup", "local")
-                self.lab.run(node, "ip", family, "rule", "delete", "pref", "0")
-        for network in networks:
-            self.lab.run(node, "ip", "-6" if ":" in network else "-4", "rule", "add", "pref", "5", "from", network,
-                         "blackhole")
+        drop_from(self.lab, node, *networks)
 
     def gateway_mac(self, node="cl", gateway=dispatch.GATEWAY4, interface="to-dr"):
         def known():

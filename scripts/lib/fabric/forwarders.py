@@ -7,7 +7,7 @@ D-Forwarder fN has the clients of node cN; `dr` has those of node `own`.
 import ipaddress
 import os
 
-from lab import netns
+from lab import netns, topology
 from lab.lab import REPOSITORY
 from lab.waiting import wait_until
 
@@ -19,6 +19,20 @@ TOPOLOGY = os.path.join(REPOSITORY, "tests", "lab", "topologies", "forwarders.ya
 COUNT = 8
 NAMES = tuple(f"f{n}" for n in range(1, COUNT + 1))
 OWN = 9  # numbers what belongs to the D-Router
+
+
+def topology_of(count):
+    """forwarders.yaml with only the first `count` D-Forwarders, and what belongs to them."""
+    whole = topology.load(TOPOLOGY)
+    gone = {f"{kind}{n}" for kind in "cf" for n in range(count + 1, COUNT + 1)}
+    left = [link for link in whole.links if not gone & {end.node for end in link.ends}]
+    hops = {end.interface for end in whole.interfaces("core")} - {f"to-{name}" for name in gone}
+    networks = [ipaddress.ip_interface(address).network for end in whole.interfaces("core") if end.interface in hops
+                for address in end.everything()]
+    nodes = {name: node for name, node in whole.nodes.items() if name not in gone}
+    nodes["core"].routes = [route for route in nodes["core"].routes
+                            if any(ipaddress.ip_address(route.via) in network for network in networks)]
+    return topology.Topology(whole.name, whole.management_network, nodes, left, whole.ipv6)
 
 
 def clients(number):
@@ -52,10 +66,10 @@ def switch(lab, name, number, role, ports, routes, mtu):
 
 
 def fabric(lab, services, *, mtu=1500, startup_grace="5s", stats_interval="1s"):
-    """fabric.yaml"""
+    """fabric.yaml, of the D-Forwarders that the lab has"""
     control = lab.management_address("ctl")
     forwarders = [{**switch(lab, name, n, "d-forwarder", [], [], mtu), "d_routers": ["dr"]}
-                  for n, name in enumerate(NAMES, 1)]
+                  for n, name in enumerate(NAMES, 1) if name in lab.topology.nodes]
     farm = [("to-farm", "edge", "10.2.0.1/24", "fd02::1/64")]
     return {
         "controller": {

@@ -2,14 +2,13 @@
 
 import json
 import os
-import time
 
 from case import scenario
-from fabric import flows
+from fabric import death, flows
+from fabric.death import held
 from fabric.dispatch import service
 from fabric.forwarders import COUNT, OWN, Generator, clients, endpoint
 from fabric.pktgen import flows_at, short
-from lab.waiting import wait_until
 
 from .learn_demands_test import KEYS, group_of
 
@@ -29,10 +28,6 @@ def pair_services(keys, limit=20000):
             instances |= {i: name for i in names}
             of[key, mode, v6] = (names, {"v6": v6, "proto": KEYS[key][1], "sid": services[-1]["sid"][v6], "port": 9000})
     return services, instances, of
-
-
-def held(fabric, number):
-    return sum(flows.count_bindings(fabric.forwarder(number)).values())
 
 
 @scenario(warnings=(r"slows the switch down",))
@@ -79,14 +74,6 @@ def test_forwarder_bursts_stay_together(case):
         assert len(flows_at(report)) == 2, f"{said}: {flows_at(report)}"
 
 
-def told_dead(fabric, name):
-    """The agent says that an instance is down; when."""
-    fabric.wire.instances[name]["health"] = 2
-    died = time.time()
-    fabric.wire.tell()
-    return died
-
-
 @scenario(warnings=(r"binding_flow_limit",))
 def test_forwarder_instance_dies_under_many_bindings(case):
     """All active flows of a dead instance go on elsewhere, for at most 3 messages to the D-Forwarder, however many
@@ -98,31 +85,15 @@ def test_forwarder_instance_dies_under_many_bindings(case):
     fabric = case.forwarders(services, {"i1": "web", "i2": "web"}, change=lambda d: d["controller"].update(stats_interval="1h"))
     fabric.mute_farm()
     generator = Generator(fabric, 1)
-    for round_number, present in enumerate(case.scale((10, 2000), (100, 100000))):
-        first = f"100.65.{128 * round_number}.0"
-        generator.new(["i1", "i2"], present, port=9000, clients=max(1, present // 1000), source_ports=1000,
-                      first_client=first)
-        running = generator.start("established", ["i1", "i2"], flows=active, clients=1, source_ports=active, rate=1000,
-                                  window=128, seconds=120, port=9000, first_client="100.65.127.1",
-                                  source_port=20000 + round_number * active)
-        fabric.wait(lambda n=present: held(fabric, 1) >= n + active, f"{present + active} bindings", 120)
-        before = fabric.counters()["f1"]
-        died = told_dead(fabric, "i1")
-        fabric.wait_slots("web", ["i2"])
-        wait_until(lambda d=died: time.time() > d + 3, 10, "all active flows to go on")
-        after = fabric.counters()["f1"]
-        report = running.finish()
-        moved = report["flows_moved"]
-        assert moved > active // 5 and report["lost"] <= active // 20, short(report)
+    for turn, present in enumerate(case.scale((10, 2000), (100, 100000))):
+        death.bind(fabric, generator, present, turn, port=9000)
+        report, died, cost = death.die(fabric, generator, "web", active=active, turn=turn, port=9000)
+        assert report["flows_moved"] > active // 5 and report["lost"] <= active // 20, short(report)
         assert report["last_move_at"] - died < 1.5, f"the last flow moved after {report['last_move_at'] - died:.3f} s"
-        spent.append({key: after[key] - before[key] for key in ("flow_mods_sent", "bundles_sent")})
-        # A bundle takes two messages beside its flow mods: to open and to commit it.
-        assert 0 < spent[-1]["flow_mods_sent"] + 2 * spent[-1]["bundles_sent"] <= 3, spent
-        print(f"           {present} bindings: {spent[-1]}, first {1000 * (report['first_move_at'] - died):.1f} ms, last "
+        spent.append(cost)
+        assert 0 < death.messages(cost) <= 3, spent
+        print(f"           {present} bindings: {cost}, first {1000 * (report['first_move_at'] - died):.1f} ms, last "
               f"{1000 * (report['last_move_at'] - died):.1f} ms", flush=True)
-        fabric.wire.instances["i1"]["health"] = 1
-        fabric.wire.tell()
-        fabric.wait_slots("web", ["i1", "i2"])
     assert spent[0] == spent[1], f"the cost depends on the bindings: {spent}"
 
 
@@ -223,7 +194,7 @@ def test_forwarder_eight_at_once(case):
     counted = sum(flows.count_bindings(fabric.switch).values())
     assert counted == demands * len(of), f"the D-Router holds {counted} bindings, not only its own clients'"
     before = fabric.counters()
-    told_dead(fabric, "i1")
+    death.tell_dead(fabric, "i1")
     fabric.wait_row("instances", "i1", lambda r: r["state"] == "down", 10, "down")
     for number in range(1, COUNT + 1):
         switch = fabric.forwarder(number)
@@ -232,7 +203,7 @@ def test_forwarder_eight_at_once(case):
                     f"f{number}'s egress flow of i1 to go", 10)
         after = fabric.counters()[f"f{number}"]
         spent = {k: after[k] - before[f"f{number}"][k] for k in ("flow_mods_sent", "bundles_sent")}
-        assert 0 < spent["flow_mods_sent"] + 2 * spent["bundles_sent"] <= 3, f"f{number}: {spent}"
+        assert 0 < death.messages(spent) <= 3, f"f{number}: {spent}"
     names, options = of["5-tuple", "learn", False]
     report = generators[3].new(["i2"], 100, first_flow=demands, **options, clients=10, source_ports=2000)
     assert set(flows_at(report)) == {"i2"}, flows_at(report)
