@@ -25,8 +25,7 @@ std::vector<IpPrefix> ClientsOf(const config::SwitchConfig& sw) {
   for (const config::PortConfig& port : sw.ports) {
     if (port.role != PortRole::kAccess) continue;
     for (const IpPrefix& prefix : port.sources.empty() ? port.addresses : port.sources) {
-      const IpPrefix link_local = *IpPrefix::Parse("fe80::/10");
-      if (!link_local.Contains(prefix.address)) clients.push_back(prefix.Network());
+      if (!prefix.address.is_link_local()) clients.push_back(prefix.Network());
     }
   }
   return clients;

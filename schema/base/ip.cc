@@ -54,6 +54,10 @@ bool IpAddress::is_v4() const { return std::equal(kV4Mapped.begin(), kV4Mapped.e
 
 bool IpAddress::is_multicast() const { return is_v4() ? (octets_[12] >> 4) == 0xe : octets_[0] == 0xff; }
 
+bool IpAddress::is_link_local() const {
+  return !is_v4() && octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
+}
+
 bool IpAddress::is_loopback() const {
   if (is_v4()) return octets_[12] == 127;
   IpAddress one;

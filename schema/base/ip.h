@@ -29,6 +29,8 @@ class IpAddress {
   bool is_none() const { return octets_ == std::array<uint8_t, 16>{}; }
   bool is_multicast() const;
   bool is_loopback() const;
+  // fe80::/10 (RFC 4291 section 2.5.6): means another host on every link. False for IPv4.
+  bool is_link_local() const;
   // Precondition: is_v4(). Host order.
   uint32_t v4() const;
   const std::array<uint8_t, 16>& octets() const { return octets_; }

@@ -36,14 +36,6 @@ void CheckAgents(Reader& reader, const FabricConfig& config) {
   }
 }
 
-// The address of "tcp:ADDRESS:PORT"; nothing for another form.
-std::optional<IpAddress> TcpAddress(std::string_view endpoint) {
-  if (!endpoint.starts_with("tcp:")) return std::nullopt;
-  endpoint.remove_prefix(4);
-  Result<IpAddress> address = IpAddress::Parse(endpoint.substr(0, endpoint.rfind(':')));
-  return address.ok() ? std::optional<IpAddress>(*address) : std::nullopt;
-}
-
 // A switch of another host connects to its own loopback, or to a socket that is not there.
 void CheckTarget(Reader& reader, const FabricConfig& config) {
   const ControllerConfig& c = config.controller;
@@ -132,6 +124,13 @@ void CheckRoutes(Reader& reader, const std::string& at, const SwitchConfig& sw) 
 }
 
 }  // namespace
+
+std::optional<IpAddress> TcpAddress(std::string_view endpoint) {
+  if (!endpoint.starts_with("tcp:")) return std::nullopt;
+  endpoint.remove_prefix(endpoint.starts_with("tcp://") ? 6 : 4);
+  Result<IpAddress> address = IpAddress::Parse(endpoint.substr(0, endpoint.rfind(':')));
+  return address.ok() ? std::optional<IpAddress>(*address) : std::nullopt;
+}
 
 void CheckSwitches(Reader& reader, const FabricConfig& config) {
   Unique names("a switch of this name");

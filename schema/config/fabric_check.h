@@ -17,6 +17,9 @@ void CheckSwitches(Reader& reader, const FabricConfig& config);
 void CheckTunnels(Reader& reader, const FabricConfig& config);
 void CheckServices(Reader& reader, const FabricConfig& config);
 
+// The address of "tcp:ADDRESS:PORT" or "tcp://ADDRESS:PORT"; nothing for another form.
+std::optional<IpAddress> TcpAddress(std::string_view endpoint);
+
 // Every address that a gateway or a next hop has, with what it is ("an address of switch 'dr1'").
 std::map<IpAddress, std::string> RouterAddresses(const FabricConfig& config);
 

@@ -79,8 +79,10 @@ const Table<Affinity>& AffinityTable() {
                            "run), and not with `store` generations or none, which have no FIN timeout"}),
       Value(&A::limit, Unsigned<uint32_t>(1, 100000000),
             {.key = "limit",
-             .description = "Bindings that the service may hold per switch; demands beyond it are served "
-                            "without one, and counted. Of no effect with `store` conntrack and none.",
+             .description =
+                 "Bindings that the service may hold per switch; demands beyond it are served "
+                 "without one, and counted. Of no effect with `store: none`, and with conntrack only "
+                 "at D-Forwarders.",
              .rule_added = "with `store: timed` at most 100000"}),
       Value(&A::store,
             Words<BindingStoreKind>({{.word = "auto", .value = BindingStoreKind::kAuto},
@@ -93,7 +95,8 @@ const Table<Affinity>& AffinityTable() {
                  "How a switch holds the bindings. `timed`: one flow each, with its timeouts; for small "
                  "numbers. `generations`: flows without timeouts; any number, and a binding ends "
                  "idle_timeout to twice that after its last packet. `conntrack`: marks of connection "
-                 "tracking; the controller does not see single bindings. `none`: nothing is held, flows "
+                 "tracking; the controller does not see single bindings; D-Forwarders hold flows, timed "
+                 "or generations by `limit` as with `auto`. `none`: nothing is held, flows "
                  "move when shares do. `auto`: timed where `limit` is at most 20000 or `fin_timeout` is "
                  "given, else generations.",
              .rule_added = "`conntrack` only with `key: 5-tuple` and `dispatch: learn`, `none` only with "

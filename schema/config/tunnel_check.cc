@@ -95,8 +95,8 @@ void CheckForwarder(Reader& reader, const FabricConfig& config, size_t index) {
   }
 }
 
-// The prefixes that clients of `sw` send from, each with its place: sources that the file does not say are
-// the networks of the addresses, in their order.
+// The prefixes that clients of `sw` send from to anybody but the gateway, each with its place: sources that
+// the file does not say are the networks of the addresses, in their order. Link-local ones cross no router.
 void AddSources(const Reader& reader, const FabricConfig& config, size_t index,
                 std::vector<PlacedPrefix>* out) {
   const SwitchConfig& sw = config.switches[index];
@@ -105,6 +105,7 @@ void AddSources(const Reader& reader, const FabricConfig& config, size_t index,
     const std::string port = fmt::format("{}.ports[{}]", PathOf(index), p);
     const std::string_view key = reader.Says(port + ".sources") ? "sources" : "addresses";
     for (size_t s = 0; s < sw.ports[p].sources.size(); ++s) {
+      if (sw.ports[p].sources[s].address.is_link_local()) continue;
       out->push_back({sw.ports[p].sources[s], fmt::format("{}.{}[{}]", port, key, s), index});
     }
   }

@@ -4,14 +4,27 @@
 #include <algorithm>
 
 #include "schema/config/fabric.h"
+#include "schema/config/fabric_check.h"
 
 namespace dyncast::config {
 namespace {
 
+// The default is right for agents on this host only, and elsewhere it looks as if they were silent.
+void WarnOfMetrics(const FabricConfig& config, std::vector<std::string>* out) {
+  const std::optional<IpAddress> bind = TcpAddress(config.controller.metrics_bind);
+  if (!bind || !bind->is_loopback() || config.agents.empty()) return;
+  for (const SwitchConfig& sw : config.switches) {
+    const std::optional<IpAddress> ovsdb = TcpAddress(sw.ovsdb);
+    if (!ovsdb || ovsdb->is_loopback()) continue;
+    out->push_back(fmt::format(
+        "controller.metrics_bind {} takes in agents of this host only, while switch '{}' is at {}: give "
+        "an address of this host that the agents reach",
+        config.controller.metrics_bind, sw.name, sw.ovsdb));
+    return;
+  }
+}
+
 void WarnOfServices(const FabricConfig& config, std::vector<std::string>* out) {
-  const bool forwarders =
-      std::any_of(config.switches.begin(), config.switches.end(),
-                  [](const SwitchConfig& sw) { return sw.role == SwitchRole::kDForwarder; });
   for (const ServiceSpec& service : config.services) {
     const BindingStoreKind store = StoreOf(service.affinity);
     const uint32_t limit = service.affinity.limit;
@@ -22,16 +35,10 @@ void WarnOfServices(const FabricConfig& config, std::vector<std::string>* out) {
                       "generations",
                       service.name, limit, kTimedStoreMost));
     }
-    if (store == BindingStoreKind::kConntrack && forwarders) {
-      out->push_back(
-          fmt::format("service '{}': D-Forwarders hold no bindings with store: conntrack; each packet of "
-                      "their clients goes "
-                      "to the D-Router, and a change of shares moves flows",
-                      service.name));
-    }
-    if (store != BindingStoreKind::kTimed && store != BindingStoreKind::kGenerations) continue;
     for (const SwitchConfig& sw : config.switches) {
-      if (limit <= sw.binding_flow_limit) continue;
+      const BindingStoreKind there = StoreAt(sw.role, service.affinity);
+      const bool flows = there == BindingStoreKind::kTimed || there == BindingStoreKind::kGenerations;
+      if (!flows || limit <= sw.binding_flow_limit) continue;
       out->push_back(
           fmt::format("service '{}': limit {} is above binding_flow_limit {} of switch '{}', which "
                       "is reached first",
@@ -78,6 +85,7 @@ void WarnOfForwarder(const FabricConfig& config, const SwitchConfig& sw, std::ve
 
 std::vector<std::string> FabricWarnings(const FabricConfig& config) {
   std::vector<std::string> out;
+  WarnOfMetrics(config, &out);
   WarnOfServices(config, &out);
   for (const SwitchConfig& sw : config.switches) {
     if (sw.role == SwitchRole::kDForwarder) WarnOfForwarder(config, sw, &out);

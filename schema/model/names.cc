@@ -153,6 +153,15 @@ BindingStoreKind StoreOf(const Affinity& affinity) {
   return affinity.limit <= kTimedStoreMost ? BindingStoreKind::kTimed : BindingStoreKind::kGenerations;
 }
 
+BindingStoreKind StoreAt(SwitchRole role, const Affinity& affinity) {
+  if (role != SwitchRole::kDForwarder || affinity.store != BindingStoreKind::kConntrack) {
+    return StoreOf(affinity);
+  }
+  Affinity told = affinity;
+  told.store = BindingStoreKind::kAuto;
+  return StoreOf(told);
+}
+
 BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId service, const Demand& demand) {
   BindingKey key;
   key.at = at;

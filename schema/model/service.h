@@ -35,7 +35,7 @@ enum class BindingStoreKind : uint8_t {
   kGenerations,  // flows without timeouts in two tables; a binding ends idle_timeout to twice that after its
                  // last packet. Any number
   kConntrack,    // marks of connection tracking, without NAT. 5-tuple and dispatch learn only; the
-                 // controller does not see single bindings
+                 // controller does not see single bindings. At D-Forwarders as kAuto, see StoreAt
   kNone,         // the hash over the key alone. dispatch learn only; flows move when shares do
 };
 std::string_view BindingStoreKindName(BindingStoreKind kind);  // "auto", "timed", "generations", ...

@@ -15,6 +15,10 @@ namespace dyncast {
 
 enum class SwitchRole : uint8_t { kDRouter, kDForwarder };
 std::string_view SwitchRoleName(SwitchRole role);  // "d-router", "d-forwarder"
+// How a switch of that role holds the bindings of a service: never kAuto. Connection tracking marks what a
+// switch sees itself, and what a D-Forwarder is told is no packet of a connection: there kConntrack means
+// what kAuto does.
+BindingStoreKind StoreAt(SwitchRole role, const Affinity& affinity);
 
 enum class PortRole : uint8_t {
   kAccess,  // clients: sources are checked, demands recognised, answers get the D-SID back

@@ -318,6 +318,28 @@ TEST(Fabric, WarnsOfWhatMayNotDoWhatWasMeant) {
                           "is reached first"));
 }
 
+TEST(Fabric, WarnsOfAgentsThatCannotReachIt) {
+  const auto warnings = [](const std::string& bind, const std::string& ovsdb, const std::string& agents) {
+    return FabricWarnings(MustParse(
+        "controller: {openflow_listen: 'ptcp:6653:10.0.0.1'" +
+        (bind.empty() ? "" : ", metrics_bind: '" + bind + "'") + "}\nswitches: [{name: dr1, ovsdb: '" +
+        ovsdb + "', bridge: br0,\n  ports: [{name: c, role: access, addresses: [10.9.0.2/16]}]}]\nagents: " +
+        agents));
+  };
+  const std::string one = "[{name: a, bids: [10.2.0.0/16]}]";
+  EXPECT_THAT(
+      warnings("", "tcp:10.0.0.11:6640", one),
+      ElementsAre("controller.metrics_bind tcp://127.0.0.1:5570 takes in agents of this host only, while "
+                  "switch 'dr1' is at tcp:10.0.0.11:6640: give an address of this host that the agents "
+                  "reach"));
+  EXPECT_THAT(warnings("tcp://127.3.2.1:1", "tcp:10.0.0.11:6640", one), testing::SizeIs(1));
+  EXPECT_THAT(warnings("tcp://*:5570", "tcp:10.0.0.11:6640", one), testing::IsEmpty());
+  EXPECT_THAT(warnings("tcp://10.0.0.1:5570", "tcp:10.0.0.11:6640", one), testing::IsEmpty());
+  EXPECT_THAT(warnings("ipc:///run/m", "tcp:10.0.0.11:6640", one), testing::IsEmpty());
+  EXPECT_THAT(warnings("", "tcp:127.0.0.1:6640", one), testing::IsEmpty());
+  EXPECT_THAT(warnings("", "tcp:10.0.0.11:6640", "[]"), testing::IsEmpty());
+}
+
 TEST(Fabric, PoolMayRunOutOrBeMissing) {
   EXPECT_EQ(
       ErrorOf("sid_pool: [10.96.0.0/32]\nservices: [{name: a, ports: [tcp/1]}, {name: b, ports: [tcp/1]}]"),

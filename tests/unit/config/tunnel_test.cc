@@ -293,14 +293,25 @@ TEST(TunnelWarnings, OfWhatCannotBeReached) {
               ElementsAre("switch 'df2': a d-forwarder without a port with role: access has no clients"));
 }
 
-TEST(TunnelWarnings, OfStoresThatDForwardersDoNotHave) {
-  const std::string conntrack = "tcp/80], dispatch: learn, affinity: {key: 5-tuple, store: conntrack}}";
-  EXPECT_THAT(
-      FabricWarnings(MustParse(Replace(std::string(kValid), "tcp/80]}", conntrack))),
-      ElementsAre("service 'web': D-Forwarders hold no bindings with store: conntrack; each packet of their "
-                  "clients goes to the D-Router, and a change of shares moves flows"));
+TEST(TunnelWarnings, OfLimitsOfFlowsThatOnlyDForwardersHold) {
+  const std::string conntrack =
+      "tcp/80], dispatch: learn, affinity: {key: 5-tuple, store: conntrack, limit: 2000000}}";
+  EXPECT_THAT(FabricWarnings(MustParse(Replace(std::string(kValid), "tcp/80]}", conntrack))),
+              ElementsAre("service 'web': limit 2000000 is above binding_flow_limit 1500000 of switch 'df1', "
+                          "which is reached first",
+                          "service 'web': limit 2000000 is above binding_flow_limit 1500000 of switch 'df2', "
+                          "which is reached first"));
   EXPECT_THAT(FabricWarnings(MustParse("services: [{name: web, sid: 10.96.0.1, ports: [" + conntrack + "]")),
               IsEmpty());
+}
+
+TEST(Tunnel, LinkLocalSourcesMayMeet) {
+  std::string text = Replace(std::string(kValid), "'fd00:10::1/64'", "'fd00:10::1/64', 'fe80::1/64'");
+  text = Replace(text, "addresses: [192.168.20.1/24]", "addresses: [192.168.20.1/24, 'fe80::1/64']");
+  text = Replace(text, "192.168.21.0/24]", "192.168.21.0/24, 'fe80::/64']");
+  text = Replace(text, "addresses: [192.168.30.1/24]", "addresses: [192.168.30.1/24, 'fe80::1/64']");
+  const FabricConfig c = MustParse(text);
+  EXPECT_EQ(c.switches.size(), 5u);
 }
 
 TEST(TunnelExample, IsValidAndDoesWhatIsMeant) {
