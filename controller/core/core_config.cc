@@ -44,9 +44,7 @@ void Core::Impl::Configure(std::shared_ptr<const config::FabricConfig> config, N
     ++counters_["service-without-id"];
     Tell("service-refused", name, "all 65535 service ids are taken", now, effects);
   }
-  ConfigureDispatch(now);
-  for (const ServiceId service : changes.unbind) UnbindService(service, effects, now);
-  for (const ServiceId service : changes.moved) MoveStore(service, now, effects);
+  ConfigureDispatch(changes.unbind, now, effects);
   for (const auto& sw : switches_) {
     if (sw && named.count(sw->id) == 0) DropSwitch(sw.get(), EndReason::kFlowLost, effects, now);
   }
@@ -74,14 +72,16 @@ void Core::Impl::DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now 
   sw->numbers.reset();
 }
 
-void Core::Impl::UnbindService(ServiceId service, Effects* effects, Now now) {
+void Core::Impl::UnbindService(ServiceId service, const std::set<SwitchId>& where, Effects* effects,
+                               Now now) {
   std::vector<BindingKey> ended;
   table_.ForEach([&](const BindingRow& row) {
-    if (row.key.service == service) ended.push_back(row.key);
+    if (row.key.service == service && where.count(row.key.at) != 0) ended.push_back(row.key);
   });
-  for (const auto& sw : switches_) {
+  for (const SwitchId at : where) {
+    const Switch* sw = FindSwitch(at);
     // One that is away is told when it is back: what it then holds is not known to us any more.
-    if (!sw || !sw->configured || !sw->connected) continue;
+    if (sw == nullptr || !sw->configured || !sw->connected) continue;
     // All of them, not only the known ones: a switch may have learned some just now.
     for (const BindingPlace place :
          {BindingPlace::kTimed, BindingPlace::kGeneration0, BindingPlace::kGeneration1}) {

@@ -92,7 +92,8 @@ struct Core::Impl {
   void UpdatePlan(Switch* sw, Now now, Effects* effects);
   void EmitPlan(Switch* sw, Now now, Effects* effects);
   SwitchPlan Anew(const Switch& sw) const;
-  void UnbindService(ServiceId service, Effects* effects, Now now);
+  // Ends the service's bindings on these switches, in the switches too.
+  void UnbindService(ServiceId service, const std::set<SwitchId>& where, Effects* effects, Now now);
   void DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now now);
 
   // The network between agents.
@@ -138,8 +139,9 @@ struct Core::Impl {
   static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
                          ShareUpdate what, MonoTime now, SwitchDispatch* dispatch);
   void EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now, Effects* effects);
-  // Forgets what the configuration no longer names, makes what it names anew.
-  void ConfigureDispatch(Now now);
+  // Forgets what the configuration no longer names, makes what it names anew, and brings bindings to where a
+  // new configuration holds them; `unbind` lists services of which no binding may stay.
+  void ConfigureDispatch(const std::vector<ServiceId>& unbind, Now now, Effects* effects);
 
   // Dispatch learn: what switches do by themselves. core_learn.cc.
   // True if the demand is not the controller's to serve: it was dropped or refused.
@@ -182,8 +184,11 @@ struct Core::Impl {
   int RankOf(const FoundBinding& found, SwitchId at) const;
   void FlipDue(Now now, Effects* effects);
   void Sweep(Now now, Effects* effects);
-  // The service's flows go to another store's tables; what is left in the old ones is deleted later.
-  void MoveStore(ServiceId service, Now now, Effects* effects);
+  // How the switch holds the service's bindings.
+  BindingStoreKind StoreAt(SwitchId at, const Service& service) const;
+  // The service's flows on these switches go to another store's tables; what is left in the old ones is
+  // deleted later.
+  void MoveStore(ServiceId service, const std::set<SwitchId>& where, Now now, Effects* effects);
   void LeaveBehind(SwitchId at, ServiceId service, BindingPlace place, MonoTime now);
   void RemoveLeftovers(Now now, Effects* effects);
   size_t GenerationRows(const Switch& sw) const;

@@ -26,7 +26,7 @@ bool Core::Impl::Meaningful(const FoundBinding& found, SwitchId at) const {
   if (key.at != at || service == nullptr || !service->configured || instance == nullptr) return false;
   if (instance->record.service != key.service) return false;
   if (instance->record.bid.is_v4() != key.client.is_v4()) return false;
-  return HasRows(StoreOf(service->spec.affinity)) && KeyFits(service->spec.affinity, key);
+  return HasRows(StoreAt(at, *service)) && KeyFits(service->spec.affinity, key);
 }
 
 void Core::Impl::On(const BindingsLearned& event, Now now, Effects* effects) {
@@ -141,8 +141,7 @@ void Core::Impl::On(const MonitorGap& event, Now now, Effects* effects) {
 void Core::Impl::CheckLimits(Switch* sw, Now now, Effects* effects) {
   for (auto& [id, dispatch] : sw->dispatch) {
     const Service* service = services_.Find(id);
-    const bool limited =
-        DispatchAt(*sw, *service) == Dispatch::kLearn && HasRows(StoreOf(service->spec.affinity));
+    const bool limited = DispatchAt(*sw, *service) == Dispatch::kLearn && HasRows(StoreAt(sw->id, *service));
     const uint64_t limit = service->spec.affinity.limit;
     const uint64_t rows = table_.CountOf(id, sw->id);
     bool closed = dispatch.closed;
@@ -190,7 +189,7 @@ bool Core::Impl::LeaveToSwitch(const DemandArrived& event, Service* service, con
   }
   // It does not do what its plan says.
   ++counters_["demands-instead-of-switch"];
-  if (HasRows(StoreOf(service->spec.affinity))) return false;
+  if (HasRows(StoreAt(key.at, *service))) return false;
   ServeUnbound(event, service, key, now, effects);
   return true;
 }

@@ -144,9 +144,12 @@ void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* 
   Emit(std::move(record), effects);
 }
 
-void Core::Impl::ConfigureDispatch(Now now) {
+void Core::Impl::ConfigureDispatch(const std::vector<ServiceId>& unbind, Now now, Effects* effects) {
+  std::map<ServiceId, std::set<SwitchId>> ended;
+  std::map<ServiceId, std::set<SwitchId>> moved;
   for (const auto& sw : switches_) {
     if (!sw) continue;
+    for (const ServiceId service : unbind) ended[service].insert(sw->id);
     std::erase_if(sw->dispatch, [&](const auto& entry) {
       const Service* service = services_.Find(entry.first);
       return !sw->configured || service == nullptr || !service->configured;
@@ -156,11 +159,20 @@ void Core::Impl::ConfigureDispatch(Now now) {
       if (!service.configured) return;
       SwitchDispatch& dispatch = sw->dispatch[service.id];
       if (DispatchAt(*sw, service) != Dispatch::kLearn) dispatch.closed = false;
+      const BindingStoreKind store = StoreAt(sw->id, service);
+      const BindingStoreKind before = std::exchange(dispatch.store, store);
+      // From a store without known bindings there is nothing to bring along; before the first one neither.
+      if (HasRows(before) && before != store) (HasRows(store) ? moved : ended)[service.id].insert(sw->id);
       const auto period = service.spec.affinity.idle_timeout;
       if (dispatch.period == period) return;
       dispatch.period = period;
       if (dispatch.next_flip) dispatch.next_flip = now.mono + period;
     });
+  }
+  for (const auto& [service, where] : ended) UnbindService(service, where, effects, now);
+  for (auto& [service, where] : moved) {
+    if (std::find(unbind.begin(), unbind.end(), service) != unbind.end()) continue;
+    MoveStore(service, where, now, effects);
   }
   shares_dirty_ = true;
 }

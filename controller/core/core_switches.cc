@@ -134,8 +134,7 @@ void Core::Impl::HandleMissing(Switch* sw, bool empty, Now now, Effects* effects
     const bool unconfirmed = row.Is(BindingRow::kUnconfirmed);
     const Service* service = services_.Find(row.key.service);
     const bool bindable = service != nullptr && service->configured &&
-                          HasRows(StoreOf(service->spec.affinity)) &&
-                          KeyFits(service->spec.affinity, row.key);
+                          HasRows(StoreAt(row.key.at, *service)) && KeyFits(service->spec.affinity, row.key);
     // When an unconfirmed row's last packet came is not known: not before our start, for all that matters.
     const bool alive = at.count() - row.last_seen.count() < static_cast<uint64_t>(Lifetime(row).count()) * 10;
     // What the switch let expire while we were away must not come back.

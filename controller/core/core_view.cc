@@ -61,8 +61,12 @@ FabricView Core::View(Now now) const {
       const SwitchDispatch* dispatch = impl.FindDispatch(sw->id, service.id);
       if (dispatch == nullptr) continue;
       out.closed = out.closed || dispatch->closed;
+      const BindingStoreKind store = impl.StoreAt(sw->id, service);
+      out.bindings_known = out.bindings_known || HasRows(store);
       out.switches.push_back({.at = sw->id,
                               .switch_name = sw->config.name,
+                              .store = store,
+                              .bindings_known = HasRows(store),
                               .bindings = impl.table_.CountOf(service.id, sw->id),
                               .closed = dispatch->closed,
                               .closings = dispatch->closings,
@@ -173,7 +177,7 @@ Explanation Core::Explain(const Demand& demand, ServiceId service_id, std::optio
   out.policy = std::string(PolicyKindName(policy.kind()));
   out.formula = std::string(policy.formula());
   out.dispatch = service->spec.dispatch;
-  out.store = StoreOf(service->spec.affinity);
+  out.store = at ? impl.StoreAt(*at, *service) : StoreOf(service->spec.affinity);
   out.key = MakeBindingKey(service->spec.affinity, at.value_or(SwitchId{}), service_id, demand);
 
   // What the demand leaves open (a port or protocol of 0) matches anything.

@@ -17,6 +17,8 @@ namespace dyncast::core {
 
 // Of one service on one switch.
 struct SwitchDispatch {
+  // As configured last; kAuto: not yet.
+  BindingStoreKind store = BindingStoreKind::kAuto;
   // dispatch learn.
   std::vector<InstanceId> slots_v4;  // size kSlots, or empty
   std::vector<InstanceId> slots_v6;

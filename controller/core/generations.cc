@@ -39,7 +39,7 @@ void Core::Impl::PlaceNow(BindingRow* row) const {
   const Service* service = services_.Find(row->key.service);
   const SwitchDispatch* dispatch = FindDispatch(row->key.at, row->key.service);
   if (service == nullptr || dispatch == nullptr ||
-      StoreOf(service->spec.affinity) != BindingStoreKind::kGenerations) {
+      StoreAt(row->key.at, *service) != BindingStoreKind::kGenerations) {
     row->PlaceTimed();
   } else {
     row->PlaceInEpoch(dispatch->epoch);
@@ -57,7 +57,7 @@ int Core::Impl::RankOf(const FoundBinding& found, SwitchId at) const {
   const Service* service = services_.Find(found.key.service);
   const SwitchDispatch* dispatch = FindDispatch(at, found.key.service);
   if (service == nullptr || dispatch == nullptr) return 0;
-  const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
+  const bool timed = StoreAt(at, *service) == BindingStoreKind::kTimed;
   if (found.place == BindingPlace::kTimed) return timed ? 0 : 2;
   const int turn = found.place == GenerationPlace(dispatch->generation()) ? 0 : 1;
   return timed ? 2 + turn : turn;
@@ -74,7 +74,7 @@ std::chrono::seconds Core::Impl::Lifetime(const BindingRow& row) const {
 size_t Core::Impl::GenerationRows(const Switch& sw) const {
   size_t rows = 0;
   for (const auto& [id, dispatch] : sw.dispatch) {
-    if (StoreOf(services_.Find(id)->spec.affinity) == BindingStoreKind::kGenerations) {
+    if (StoreAt(sw.id, *services_.Find(id)) == BindingStoreKind::kGenerations) {
       rows += table_.CountOf(id, sw.id);
     }
   }
@@ -86,7 +86,7 @@ void Core::Impl::FlipDue(Now now, Effects* effects) {
     if (!sw || !sw->ready() || !sw->synced) continue;
     for (auto& [id, dispatch] : sw->dispatch) {
       const Service* service = services_.Find(id);
-      if (StoreOf(service->spec.affinity) != BindingStoreKind::kGenerations) continue;
+      if (StoreAt(sw->id, *service) != BindingStoreKind::kGenerations) continue;
       if (!dispatch.next_flip || now.mono < *dispatch.next_flip) continue;
       // A switch that does not take its plans still uses the tables as they were; a sweep under way must not
       // meet rows of two turns.
@@ -127,12 +127,18 @@ void Core::Impl::Sweep(Now now, Effects* effects) {
   }
 }
 
-void Core::Impl::MoveStore(ServiceId id, Now now, Effects* effects) {
+BindingStoreKind Core::Impl::StoreAt(SwitchId at, const Service& service) const {
+  const Switch* sw = FindSwitch(at);
+  return dyncast::StoreAt(sw != nullptr ? sw->config.role : SwitchRole::kDRouter, service.spec.affinity);
+}
+
+void Core::Impl::MoveStore(ServiceId id, const std::set<SwitchId>& where, Now now, Effects* effects) {
   const Service* service = services_.Find(id);
-  const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
+  const auto timed = [&](SwitchId at) { return StoreAt(at, *service) == BindingStoreKind::kTimed; };
   // What is left where the flows go now, from a move just before, means nothing any more.
   std::erase_if(leftovers_, [&](const Leftover& left) {
-    if (left.service != id || timed != (left.place == BindingPlace::kTimed)) return false;
+    if (left.service != id || where.count(left.at) == 0) return false;
+    if (timed(left.at) != (left.place == BindingPlace::kTimed)) return false;
     const Switch* sw = FindSwitch(left.at);
     if (sw != nullptr && sw->connected) {
       effects->emplace_back(RemoveBindingsAt{.at = left.at, .service = id, .place = left.place});
@@ -141,7 +147,7 @@ void Core::Impl::MoveStore(ServiceId id, Now now, Effects* effects) {
   });
   std::vector<BindingKey> gone;
   table_.ForEach([&](BindingRow& row) {
-    if (row.key.service != id) return;
+    if (row.key.service != id || where.count(row.key.at) == 0) return;
     const Switch* sw = FindSwitch(row.key.at);
     if (Doomed(row) || !Usable(row)) {
       gone.push_back(row.key);
@@ -157,10 +163,11 @@ void Core::Impl::MoveStore(ServiceId id, Now now, Effects* effects) {
     const EndReason reason = Usable(row) ? EndReason::kIdle : GoneReason(row.instance);
     End(key, reason, std::nullopt, std::nullopt, now, effects);
   }
-  for (const auto& sw : switches_) {
-    if (!sw || !sw->configured || !sw->connected) continue;
+  for (const SwitchId at : where) {
+    const Switch* sw = FindSwitch(at);
+    if (sw == nullptr || !sw->configured || !sw->connected) continue;
     SwitchDispatch* dispatch = FindDispatch(sw->id, id);
-    if (!timed) {
+    if (!timed(at)) {
       dispatch->next_flip = now.mono + service->spec.affinity.idle_timeout;
       dispatch->flipped_at.reset();
       LeaveBehind(sw->id, id, BindingPlace::kTimed, now.mono);
@@ -185,7 +192,7 @@ void Core::Impl::RemoveLeftovers(Now now, Effects* effects) {
     const Service* service = services_.Find(left.service);
     // Such a switch says what it holds when it is back; a removed service was cleared as a whole.
     if (sw == nullptr || !sw->connected || service == nullptr || !service->configured) return true;
-    const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
+    const bool timed = StoreAt(left.at, *service) == BindingStoreKind::kTimed;
     if (timed == (left.place == BindingPlace::kTimed)) return true;  // it is in use again
     if (now.mono < left.due || !sw->ready() || !sw->synced) return false;
     effects->emplace_back(RemoveBindingsAt{.at = left.at, .service = left.service, .place = left.place});

@@ -20,13 +20,11 @@ OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
 
 namespace {
 
-// At a D-Forwarder bindings come from outside, whoever decides: nothing is selected, so nothing can be
-// marked.
+// At a D-Forwarder bindings come from outside, whoever decides.
 void AdaptToForwarder(PlannedService* planned) {
   planned->spec.dispatch = Dispatch::kLearn;
   Affinity& affinity = planned->spec.affinity;
-  affinity.store = StoreOf(affinity);
-  if (affinity.store == BindingStoreKind::kConntrack) affinity.store = BindingStoreKind::kNone;
+  affinity.store = StoreAt(SwitchRole::kDForwarder, affinity);
 }
 
 void AddTunnel(const config::SwitchConfig& sw, const PortNumbers& numbers, const TunnelPlan& tunnels,
@@ -104,7 +102,7 @@ SwitchPlan MakePlan(const config::FabricConfig& config, const config::SwitchConf
       planned.slots_v6 = state->second.slots_v6;
       planned.binding_closed = state->second.closed;
     }
-    if (StoreOf(service.spec.affinity) == BindingStoreKind::kGenerations) {
+    if (StoreOf(planned.spec.affinity) == BindingStoreKind::kGenerations) {
       planned.generation = state->second.generation();
     }
   });

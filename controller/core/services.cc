@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "controller/core/dispatch.h"
 #include "schema/model/binding.h"
 
 namespace dyncast::core {
@@ -64,14 +63,9 @@ ServiceTable::Changes ServiceTable::Configure(const std::vector<ServiceSpec>& sp
     const bool row_changed = !known || !service->configured || service->spec.sid_v4 != spec.sid_v4 ||
                              service->spec.sid_v6 != spec.sid_v6;
     // A service of the database has no ports: what its key was is not known, KeyFits will tell.
-    if (service->configured && !service->spec.ports.empty()) {
-      const BindingStoreKind before = StoreOf(service->spec.affinity);
-      const BindingStoreKind after = StoreOf(spec.affinity);
-      if (KeysDiffer(service->spec.affinity, spec.affinity) || (HasRows(before) && !HasRows(after))) {
-        changes.unbind.push_back(*id);
-      } else if (before != after) {
-        changes.moved.push_back(*id);
-      }
+    if (service->configured && !service->spec.ports.empty() &&
+        KeysDiffer(service->spec.affinity, spec.affinity)) {
+      changes.unbind.push_back(*id);
     }
     service->spec = spec;
     service->configured = true;

@@ -54,10 +54,8 @@ class ServiceTable {
   void Load(const std::vector<ServiceRecord>& records);
 
   struct Changes {
-    std::vector<ServiceRecord> records;  // rows that are new or changed
-    // Removed, or with another affinity key, or a store without known bindings: no binding may stay.
-    std::vector<ServiceId> unbind;
-    std::vector<ServiceId> moved;         // another store that knows its bindings
+    std::vector<ServiceRecord> records;   // rows that are new or changed
+    std::vector<ServiceId> unbind;        // removed, or with another affinity key: no binding may stay
     std::vector<std::string> without_id;  // all ids taken: such a service is not served
   };
   Changes Configure(const std::vector<ServiceSpec>& specs);

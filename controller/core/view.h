@@ -27,6 +27,8 @@ struct ShareView {
 struct ServiceAtView {
   SwitchId at;
   std::string switch_name;
+  BindingStoreKind store = BindingStoreKind::kTimed;  // at D-Forwarders it may be another one; never kAuto
+  bool bindings_known = true;                         // as ServiceView's
   uint64_t bindings = 0;
   bool closed = false;            // dispatch learn, over the limit: demands are steered by hash
   uint64_t closings = 0;          // how often that happened
@@ -39,7 +41,8 @@ struct ServiceView {
   ServiceId id;
   ServiceSpec spec;
   BindingStoreKind store = BindingStoreKind::kTimed;  // what affinity.store means; never kAuto
-  // Stores conntrack and none: the controller knows no bindings, `bindings` is 0 and says nothing.
+  // False: with stores conntrack and none the controller knows no bindings, `bindings` is 0 and says nothing.
+  // True if they are known on some switch.
   bool bindings_known = true;
   bool closed = false;                  // on some switch
   std::vector<ServiceAtView> switches;  // by id

@@ -199,9 +199,13 @@ Result<std::string> RenderExplain(const Json& answer, WallTime now) {
   out += fmt::format("The affinity key is {}.\n\n", KeyText(Field(answer, "key")));
   const Json& store = Field(answer, "store");
   if (bound.empty()) {
-    out += store == "conntrack" || store == "none"
-               ? fmt::format("With store {} the controller knows no bindings.\n", FormatValue(store))
-               : "Not bound on any switch.\n";
+    if (store == "none") {
+      out += "With store none the controller knows no bindings.\n";
+    } else {
+      out += store == "conntrack"
+                 ? "Not bound at a D-Forwarder; with store conntrack the controller knows no others.\n"
+                 : "Not bound on any switch.\n";
+    }
   }
   for (const Json& binding : bound) out += BoundText(binding, now);
   const Json& chosen = Field(answer, "would_choose");

@@ -27,7 +27,7 @@ std::string AffinityText(const Affinity& a) {
 
 // dispatch learn: closed by the controller. Else: demands beyond the limit are served without a binding.
 bool IsFull(const core::ServiceView& s, const core::ServiceAtView& at) {
-  return at.closed || (s.bindings_known && at.bindings >= s.spec.affinity.limit);
+  return at.closed || (at.bindings_known && at.bindings >= s.spec.affinity.limit);
 }
 bool IsFull(const core::ServiceView& s) {
   return s.closed || std::any_of(s.switches.begin(), s.switches.end(),
@@ -38,7 +38,8 @@ Json ServiceAtJson(const core::ServiceView& s) {
   Json rows = Json::array();
   for (const core::ServiceAtView& at : s.switches) {
     Json row = {{"switch", at.switch_name}};
-    row["bindings"] = s.bindings_known ? Json(at.bindings) : Json(nullptr);
+    row["store"] = BindingStoreKindName(at.store);
+    row["bindings"] = at.bindings_known ? Json(at.bindings) : Json(nullptr);
     row["full"] = IsFull(s, at);
     if (s.spec.dispatch == Dispatch::kLearn) {
       row["closings"] = at.closings;
@@ -51,7 +52,7 @@ Json ServiceAtJson(const core::ServiceView& s) {
       }
       row["shares"] = shares;
     }
-    if (s.store == BindingStoreKind::kGenerations) {
+    if (at.store == BindingStoreKind::kGenerations) {
       row["generation"] = at.generation;
       row["generation_flips"] = at.flips;
     }

@@ -149,10 +149,11 @@ void CompileLearn(FlowBuilder& out, const PlannedService& service) {
   if (store == BindingStoreKind::kNone) return;
   const FlowSubject subject{.service = service.id};
   if (service.binding_closed) {
-    // Nothing new is kept. A binding whose instance is gone gets another one (reg2=1): that adds none.
+    // Nothing new is kept. A binding whose instance is gone gets another one (bit 0 of reg2): that adds none.
     const bool forwarder = out.plan().role == SwitchRole::kDForwarder;
-    out.Add(Table::kLearn, kLearnClosed, OfService(service) + (forwarder ? "" : ",reg2=0"),
-            Visit(Table::kEgress), {.kind = FlowKind::kUnbound, .service = service.id});
+    out.Add(Table::kLearn, kLearnClosed,
+            OfService(service) + ",reg2=" + (forwarder ? Hex(kOfferInRegister2) : "0"), Visit(Table::kEgress),
+            {.kind = FlowKind::kUnbound, .service = service.id});
   }
   if (store != BindingStoreKind::kConntrack) return;
   for (Family family : kFamilies) {

@@ -22,6 +22,7 @@ constexpr uint16_t kAsked = 300;
 // In table offer.
 constexpr uint16_t kBoundAlready = 110;
 constexpr uint16_t kTake = 100;
+constexpr uint16_t kTakeAgain = 90;
 // In table route, above all else.
 constexpr uint16_t kEgressIsThere = 2000;
 // In table service.
@@ -32,8 +33,10 @@ constexpr uint16_t kAsk = 100;
 constexpr uint16_t kMiss = 0;
 
 constexpr uint16_t kGenevePort = 6081;  // RFC 8926 section 3.3
-// reg2 of binding info on its way through the tables: whether the key is bound to an instance with an egress.
-constexpr uint32_t kOffer = 0x4;
+// reg2 of binding info on its way through the tables: nothing known yet; the key is bound, but to an instance
+// without an egress; it is bound to one that has an egress.
+constexpr uint32_t kOffer = kOfferInRegister2;
+constexpr uint32_t kOfferAgain = kOffer | 1;
 constexpr uint32_t kOfferBound = 0x8;
 
 // "reg6=0x4/0xffff": asked by a D-Forwarder, whose endpoint is in reg5.
@@ -102,8 +105,7 @@ void CompileAsked(FlowBuilder& out, const PlannedTunnel& tunnel) {
   out.Add(Table::kLearn, kAsked, AskedMatch(), TellBinding(tunnel) + "," + Visit(Table::kSelect));
   for (const PlannedService& service : plan.services) {
     // D-Forwarders do not keep these either.
-    const BindingStoreKind store = StoreOf(service.spec.affinity);
-    if (store != BindingStoreKind::kNone && store != BindingStoreKind::kConntrack) continue;
+    if (StoreOf(service.spec.affinity) != BindingStoreKind::kNone) continue;
     out.Add(Table::kLearn, kAskedForNothing, AskedMatch() + ",reg1=" + Hex(service.id.value()),
             Visit(Table::kSelect), {.service = service.id});
   }
@@ -126,10 +128,12 @@ void CompileOffers(FlowBuilder& out, const PlannedTunnel& tunnel) {
   }
   out.Add(Table::kSelect, kOffered, "reg2=" + Hex(kOffer),
           Visit(Table::kEgress) + "," + Visit(Table::kOffer));
-  out.Add(Table::kRoute, kEgressIsThere, "reg2=" + Hex(kOffer), SetRegister(2, kOfferBound));
+  out.Add(Table::kRoute, kEgressIsThere, "reg2=" + Hex(kOffer) + "/" + Hex(kOffer),
+          SetRegister(2, kOfferBound));
   out.Add(Table::kOffer, kBoundAlready, "reg2=" + Hex(kOfferBound), "drop");
-  out.Add(Table::kOffer, kTake, "reg2=" + Hex(kOffer),
-          "move:NXM_NX_REG5[0..15]->NXM_NX_REG0[0..15]," + Visit(Table::kLearn));
+  const std::string take = "move:NXM_NX_REG5[0..15]->NXM_NX_REG0[0..15]," + Visit(Table::kLearn);
+  out.Add(Table::kOffer, kTake, "reg0=0,reg2=" + Hex(kOffer), take);
+  out.Add(Table::kOffer, kTakeAgain, "reg2=" + Hex(kOffer), SetRegister(2, kOfferAgain) + "," + take);
   out.Add(Table::kOffer, kMiss, "", "drop");
 }
 

@@ -39,15 +39,17 @@ enum class Table : uint8_t {
 std::string_view TableName(Table table);
 
 // Registers. reg0: instance id (0: none). reg1: service id. reg2: bit 0: the egress was gone, select
-// again. reg3: output port as TaggedPort. reg5: next hop's IPv4 address; xxreg3 (reg12..15) its IPv6 address.
-// reg6: role of the input port (1 + PortRole) in bits 0..15, its VLAN id in bits 16..27.
-// Role kTunnelRole: a demand that a D-Forwarder asks about, its tunnel endpoint in reg5 until it is routed.
-// The affinity key, whatever kind it is of, so that one flow learns and one group hashes all kinds:
+// again; kOfferInRegister2: binding info, no packet. reg3: output port as TaggedPort. reg5: next hop's IPv4
+// address; xxreg3 (reg12..15) its IPv6 address. reg6: role of the input port (1 + PortRole) in bits 0..15,
+// its VLAN id in bits 16..27. Role kTunnelRole: a demand that a D-Forwarder asks about, its tunnel endpoint
+// in reg5 until it is routed. The affinity key, whatever kind it is of, so that one flow learns and one group
+// hashes all kinds:
 //   reg4   bits 0..7 protocol (0 where the key leaves it out; ICMPv6 counts as ICMP), bit 8: IPv6
 //   reg7   source port << 16 | destination port, 0 where the key leaves one out or the protocol has none
 //   xxreg2 (reg8..11) client address masked to the key's prefix; IPv4 in reg8, the rest 0
 constexpr uint32_t kKeyIpv6 = 0x100;  // in reg4
 constexpr uint32_t kTunnelRole = 4;   // in reg6
+constexpr uint32_t kOfferInRegister2 = 4;
 
 // Select group of a service (dispatch learn), one per family: hash over exactly reg4, reg7, xxreg2.
 constexpr uint32_t GroupId(ServiceId service, bool v6) {  // NOLINT: a family, not a mode

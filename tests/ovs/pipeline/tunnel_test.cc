@@ -14,7 +14,7 @@ const IpAddress kForwarder = Ip("10.255.1.2");
 const IpAddress kRouter = Ip("10.255.2.2");
 constexpr uint32_t kGeneve = 10;
 // Services whose bindings D-Forwarders keep.
-constexpr std::array<uint16_t, 7> kKept{11, 12, 13, 14, 15, 16, 19};
+constexpr std::array<uint16_t, 8> kKept{11, 12, 13, 14, 15, 16, 17, 19};
 
 class TunnelTest : public LearnTest {
  protected:
@@ -47,9 +47,7 @@ class TunnelTest : public LearnTest {
     service->spec.dispatch = Dispatch::kLearn;
     service->slots_v4.clear();
     service->slots_v6.clear();
-    if (service->spec.affinity.store == BindingStoreKind::kConntrack) {
-      service->spec.affinity.store = BindingStoreKind::kNone;
-    }
+    service->spec.affinity.store = StoreAt(SwitchRole::kDForwarder, service->spec.affinity);
   }
 
   void Prepare() override {
@@ -240,12 +238,28 @@ TEST_F(ForwarderTest, WhatIsTooLargeGoesThePlainWay) {
   }
 }
 
-TEST_F(ForwarderTest, OverItsLimitNothingIsTaken) {
-  Service(11).binding_closed = true;
-  Install();
-  Tell(Info(KeyOf(11, Demand4(11)), InstanceId{111}));
-  Tell(Info(KeyOf(12, Demand4(12)), InstanceId{121}));
-  EXPECT_THAT(AllBindings(), SizeIs(1));
+TEST_F(ForwarderTest, OverItsLimitNothingNewIsTaken) {
+  for (const uint16_t id : {uint16_t{11}, uint16_t{16}}) {
+    const InstanceId first{static_cast<uint16_t>(id * 10 + 1)};
+    const InstanceId second{static_cast<uint16_t>(id * 10 + 2)};
+    const DemandFrame demand = Demand4(id);
+    DemandFrame other = demand;
+    other.src = Ip("192.168.10.99");
+    Tell(Info(KeyOf(id, demand), first));
+    Service(id).binding_closed = true;
+    Install();
+    const size_t bound = AllBindings().size();
+    Tell(Info(KeyOf(id, other), first));
+    EXPECT_THAT(AllBindings(), SizeIs(bound)) << id;
+    // But a key whose instance is gone gets another one: that adds none.
+    for (PlannedInstance& instance : plan.instances) {
+      if (instance.id == first) instance.reachable = false;
+    }
+    Install();
+    Tell(Info(KeyOf(id, demand), second));
+    EXPECT_THAT(AllBindings(), SizeIs(bound)) << id;
+    EXPECT_EQ(SendDemand(demand), BidOf(second)) << id;
+  }
 }
 
 class AskedTest : public TunnelTest {
@@ -302,14 +316,12 @@ TEST_F(AskedTest, TakesLargeOnesThePlainWay) {
 }
 
 TEST_F(AskedTest, ServicesWhoseBindingsNobodyKeepsAreNotToldOf) {
-  for (const uint16_t id : {uint16_t{17}, uint16_t{18}}) {
-    const size_t before = SentSoFar();
-    InjectAll("edge", {Build(Miss(Demand4(id), id))});
-    const std::vector<Bytes> sent = Left(before, 1);
-    Settle();
-    ASSERT_THAT(ovs->Sent("edge"), SizeIs(before + 1));
-    EXPECT_EQ(DestinationOf(sent[0]), BidOf(Predicted(id, Demand4(id))));
-  }
+  const size_t before = SentSoFar();
+  InjectAll("edge", {Build(Miss(Demand4(18), 18))});
+  const std::vector<Bytes> sent = Left(before, 1);
+  Settle();
+  ASSERT_THAT(ovs->Sent("edge"), SizeIs(before + 1));
+  EXPECT_EQ(DestinationOf(sent[0]), BidOf(Predicted(18, Demand4(18))));
 }
 
 TEST_F(AskedTest, AnswersNobodyButItsForwarders) {

@@ -95,11 +95,75 @@ TEST_F(ForwardersTest, PlansNameEachOther) {
   }
 }
 
-TEST_F(ForwardersTest, BindingsOfTheOtherStoresAreKeptAsTheyCanBe) {
+TEST_F(ForwardersTest, BindingsOfAStoreOfMarksAreFlowsAtForwarders) {
+  Affinity& affinity = config_.services[0].affinity;
+  affinity.store = BindingStoreKind::kConntrack;
+  for (const auto& [limit, store] : {std::pair{kTimedStoreMost, BindingStoreKind::kTimed},
+                                     std::pair{kTimedStoreMost + 1, BindingStoreKind::kGenerations}}) {
+    affinity.limit = limit;
+    StartAll();
+    EXPECT_EQ(PlanOf("f2").services[0].spec.affinity.store, store);
+    EXPECT_EQ(PlanOf("r1").services[0].spec.affinity.store, BindingStoreKind::kConntrack);
+    FoundBinding taken = Taken(WebKey(1), View("web-3").id);
+    if (store == BindingStoreKind::kGenerations) taken.place = BindingPlace::kGeneration0;
+    Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{taken}});
+    const ServiceView web = core_->View(now_).services[0];
+    EXPECT_TRUE(web.bindings_known);
+    ASSERT_EQ(web.switches.size(), 3u);
+    EXPECT_FALSE(web.switches[0].bindings_known);
+    EXPECT_EQ(web.switches[1].bindings, 1u);
+    EXPECT_EQ(web.switches[1].store, store);
+    // At a D-Router no single binding has a meaning.
+    BindingKey there = WebKey(2);
+    there.at = Sw("r1");
+    EXPECT_EQ(All<RemoveBinding>(
+                  Do(BindingsLearned{Sw("r1"), std::vector<FoundBinding>{Taken(there, taken.instance)}}))
+                  .size(),
+              1u);
+  }
+}
+
+TEST_F(ForwardersTest, AChangeOfTheStoreTouchesTheSwitchesThatItMeans) {
+  Affinity& affinity = config_.services[0].affinity;
+  StartAll();
+  BindingKey own = WebKey(1);
+  own.at = Sw("r1");
+  own.client = Ip("10.11.0.5");
+  const InstanceId web3 = View("web-3").id;
+  Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{Taken(WebKey(1), web3)}});
+  Do(BindingsLearned{Sw("r1"), std::vector<FoundBinding>{Taken(own, web3)}});
+  const auto configure = [&] { return Do(ConfigChanged{std::make_shared<config::FabricConfig>(config_)}); };
+  // To marks: D-Routers forget their flows; the D-Forwarder's go to the store that its limit means.
+  affinity.store = BindingStoreKind::kConntrack;
+  Effects effects = configure();
+  auto ended = Records<BindingEnded>(effects);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].key, own);
+  auto moved = All<InstallBinding>(effects);
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_EQ(moved[0].at, Sw("f2"));
+  EXPECT_EQ(moved[0].flow.place, BindingPlace::kGeneration0);
+  // From there to what they have already.
+  affinity.store = BindingStoreKind::kGenerations;
+  effects = configure();
+  EXPECT_TRUE(Records<BindingEnded>(effects).empty());
+  EXPECT_TRUE(All<InstallBinding>(effects).empty());
+  affinity.store = BindingStoreKind::kNone;
+  ended = Records<BindingEnded>(configure());
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].key, WebKey(1));
+}
+
+TEST_F(ForwardersTest, ASwitchThatTakesAnotherRoleBringsItsBindingsAlongWhereItCan) {
   config_.services[0].affinity.store = BindingStoreKind::kConntrack;
   StartAll();
-  EXPECT_EQ(PlanOf("f2").services[0].spec.affinity.store, BindingStoreKind::kNone);
-  EXPECT_EQ(PlanOf("r1").services[0].spec.affinity.store, BindingStoreKind::kConntrack);
+  FoundBinding taken = Taken(WebKey(1), View("web-3").id);
+  taken.place = BindingPlace::kGeneration0;
+  Do(BindingsLearned{Sw("f2"), std::vector<FoundBinding>{taken}});
+  config_.switches[1].role = SwitchRole::kDRouter;
+  config_.switches[1].d_routers.clear();
+  const Effects effects = Do(ConfigChanged{std::make_shared<config::FabricConfig>(config_)});
+  EXPECT_EQ(Records<BindingEnded>(effects).size(), 1u) << "a D-Router marks connections";
 }
 
 TEST_F(ForwardersTest, TheControllersDecisionIsBoundWhereItWasAsked) {
