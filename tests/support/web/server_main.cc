@@ -2,6 +2,8 @@
 //   /            the instance's name
 //   /whoami      who asks whom over which connection, as JSON
 //   /work?ms=N   burns N ms of CPU, then answers as /
+//   /serve?us=N  with --places: waits for a place, holds it for N us without CPU, then answers as /
+//   /speed?percent=N  with --places: how fast the places work from now on
 //   /metrics     OpenMetrics
 //   /healthz     "ok"
 #include <arpa/inet.h>
@@ -10,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@
 
 #include "tests/support/web/http.h"
 #include "tests/support/web/socket.h"
+#include "tests/support/web/station.h"
 #include "tests/support/web/stats.h"
 
 namespace dyncast::web {
@@ -37,6 +41,7 @@ struct Options {
   std::vector<std::string> bind;
   std::string name;
   uint32_t workers = 2;
+  uint32_t places = 0;  // of a station that serves /serve; 0: there is none
   bool udp = false;
 };
 
@@ -49,6 +54,10 @@ struct Connection {
   uint64_t id = 0;
   SocketAddress peer;
   uint64_t requests = 0;
+  // The request that waits for the station, or is served there; later ones wait for its answer.
+  bool asked = false;
+  bool asked_keep_alive = true;
+  Clock::time_point asked_at{};
   std::string input;
   std::string output;
 };
@@ -95,22 +104,47 @@ class Worker {
         datagrams_.insert(udp);
       }
     }
+    if (options.places == 0) return;
+    station_ = std::make_unique<Station>(options.places, Clock::now(),
+                                         [stats](Clock::time_point from, Clock::time_point to, size_t busy) {
+                                           stats->AddBusy(from, to, busy);
+                                         });
+    timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    Watch(timer_, EPOLLIN);
   }
 
   [[noreturn]] void Run() {
     while (true) {
       std::array<epoll_event, 64> events;
       const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+      now_ = Clock::now();
+      if (station_) {
+        std::vector<int> done;
+        station_->Run(now_, [&](uint64_t ticket, Clock::time_point at) {
+          Served(tickets_.at(ticket), at);
+          done.push_back(tickets_.at(ticket));
+          tickets_.erase(ticket);
+        });
+        // What else they have asked for comes behind all that was done by now.
+        for (const int fd : done) Process(fd, !connections_.at(fd)->asked_keep_alive);
+      }
       for (int i = 0; i < ready; ++i) {
         const epoll_event& event = events[static_cast<size_t>(i)];
         const int fd = event.data.fd;
-        if (listeners_.contains(fd)) {
+        if (fd == timer_) {
+          uint64_t expirations = 0;
+          [[maybe_unused]] const ssize_t got = read(timer_, &expirations, sizeof expirations);
+        } else if (listeners_.contains(fd)) {
           Accept(fd);
         } else if (datagrams_.contains(fd)) {
           AnswerDatagrams(fd);
-        } else {
+        } else if (connections_.contains(fd)) {
           Serve(fd);
         }
+      }
+      if (station_) {
+        stats_->SetWaiting(station_->waiting());
+        ArmTimer();
       }
     }
   }
@@ -160,7 +194,22 @@ class Worker {
     }
   }
 
+  void ArmTimer() {
+    itimerspec spec{};
+    if (const auto due = station_->NextDue()) {
+      const int64_t ns = std::max<int64_t>(1, std::chrono::nanoseconds(due->time_since_epoch()).count());
+      spec.it_value = {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+    }
+    timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
+  }
+
   void Close(int fd) {
+    const Connection& connection = *connections_.at(fd);
+    if (connection.asked) {
+      station_->Cancel(connection.id, now_);
+      tickets_.erase(connection.id);
+      stats_->RequestLeft();
+    }
     connections_.erase(fd);
     stats_->ConnectionClosed();
     close(fd);
@@ -179,7 +228,13 @@ class Worker {
       ended = got == 0 || (errno != EAGAIN && errno != EINTR);
       break;
     }
-    while (!ended) {
+    Process(fd, ended);
+  }
+
+  // Answers what was read, in order. `ended`: the client is gone, or wants no more.
+  void Process(int fd, bool ended) {
+    Connection& connection = *connections_.at(fd);
+    while (!ended && !connection.asked) {
       const ParsedRequest parsed = ParseRequest(connection.input);
       if (parsed.state == ParseState::kIncomplete) {
         break;
@@ -191,10 +246,43 @@ class Worker {
       }
       connection.input.erase(0, parsed.consumed);
       ++connection.requests;
-      Answer(parsed.request, &connection);
-      ended = !parsed.request.keep_alive;
+      if (station_ && parsed.request.path == "/serve") {
+        Ask(fd, parsed.request, &connection);
+      } else {
+        Answer(parsed.request, &connection);
+        ended = !parsed.request.keep_alive;
+      }
     }
     Flush(fd, &connection, ended);
+  }
+
+  // Puts a request before the station.
+  void Ask(int fd, const Request& request, Connection* connection) {
+    const std::string text = QueryValue(request.query, "us").value_or("");
+    const int us = text.empty() || text.size() > 8 ? 0 : std::atoi(text.c_str());
+    connection->asked = true;
+    connection->asked_keep_alive = request.keep_alive;
+    connection->asked_at = now_;
+    tickets_[connection->id] = fd;
+    stats_->RequestStarted();
+    station_->Offer(connection->id, std::chrono::microseconds(std::max(0, us)), now_);
+  }
+
+  // The station is done with a connection's request.
+  void Served(int fd, Clock::time_point at) {
+    Connection& connection = *connections_.at(fd);
+    connection.asked = false;
+    stats_->RequestServed(connection.asked_at, at);
+    Write(200, "text/plain", name_ + "\n", connection.asked_keep_alive, &connection);
+  }
+
+  // Changes how fast the station serves: percent=1..1000.
+  std::optional<std::string> SetSpeed(const Request& request) {
+    const std::string text = QueryValue(request.query, "percent").value_or("");
+    const int percent = text.empty() || text.size() > 4 ? 0 : std::atoi(text.c_str());
+    if (!station_ || percent < 1 || percent > 1000) return std::nullopt;
+    station_->SetSpeed(percent / 100.0, now_);
+    return fmt::format("{}\n", percent);
   }
 
   void Flush(int fd, Connection* connection, bool ended) {
@@ -248,20 +336,37 @@ class Worker {
       body = stats_->OpenMetrics(started);
     } else if (request.path == "/healthz") {
       body = "ok\n";
+    } else if (request.path == "/speed") {
+      const auto set = SetSpeed(request);
+      status = set ? 200 : 400;
+      body = set.value_or("speed: percent must be 1..1000, and there must be --places\n");
     } else if (request.path != "/") {
       status = 404;
       body = "no such page\n";
     }
+    Write(status, type, body, request.keep_alive, connection);
+    if (station_) {
+      stats_->RequestLeft();  // its figures are those of the station
+    } else {
+      stats_->RequestEnded(started, Clock::now());
+    }
+  }
+
+  void Write(int status, std::string_view type, std::string_view body, bool keep_alive,
+             Connection* connection) {
     connection->output +=
         fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nX-Instance: {}\r\nContent-Length: {}\r\n{}\r\n{}",
                     status, status == 200 ? "OK" : "Refused", type, name_, body.size(),
-                    request.keep_alive ? "" : "Connection: close\r\n", body);
-    stats_->RequestEnded(started, Clock::now());
+                    keep_alive ? "" : "Connection: close\r\n", body);
   }
 
   const std::string name_;
   ServerStats* const stats_;
   const int epoll_;
+  Clock::time_point now_{};  // of this turn
+  std::unique_ptr<Station> station_;
+  int timer_ = -1;
+  std::map<uint64_t, int> tickets_;  // the connection's id -> its descriptor, for those at the station
   std::set<int> listeners_;
   std::set<int> datagrams_;
   std::map<int, std::unique_ptr<Connection>> connections_;
@@ -286,9 +391,10 @@ int Run(const Options& options) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  ServerStats stats(options.workers);
+  // A station's places are what can be busy; one thread moves requests in and out.
+  ServerStats stats(options.places != 0 ? options.places : options.workers);
   std::vector<std::unique_ptr<Worker>> workers;
-  for (uint32_t i = 0; i < options.workers; ++i) {
+  for (uint32_t i = 0; i < (options.places != 0 ? 1 : options.workers); ++i) {
     workers.push_back(std::make_unique<Worker>(options, addresses, &stats));
   }
   fmt::print("ready\n");
@@ -313,6 +419,9 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "the instance's name")->required();
   app.add_option("--workers", options.workers, "threads; each serves one request at a time")
       ->check(CLI::Range(1, 64));
+  app.add_option("--places", options.places,
+                 "one thread; /serve?us=N waits for one of so many places and holds it for N us")
+      ->check(CLI::Range(1, 100000));
   app.add_flag("--udp", options.udp,
                "answer datagrams on the same ports, too: the name, then the question's rest");
   app.set_version_flag("--version", DYNCAST_VERSION);

@@ -60,6 +60,27 @@ TEST(ServerStats, UtilizationIsTheBusyShareOfTheLastSecond) {
   EXPECT_EQ(stats.Utilization(start + milliseconds{2000}), 0.0);
 }
 
+TEST(ServerStats, CountsWhatAStationServed) {
+  ServerStats stats(4);
+  const MonoTime start{std::chrono::seconds{100}};
+  EXPECT_EQ(stats.LatencySeconds(start), std::nullopt);
+  stats.RequestStarted();
+  stats.RequestStarted();
+  stats.AddBusy(start, start + milliseconds{500}, 2);
+  stats.RequestServed(start, start + milliseconds{300});
+  stats.RequestServed(start, start + milliseconds{500});
+  stats.SetWaiting(3);
+  EXPECT_NEAR(stats.Utilization(start + milliseconds{1000}), 0.25, 1e-9);
+  EXPECT_NEAR(*stats.LatencySeconds(start + milliseconds{1000}), 0.4, 1e-9);
+  const std::string page = stats.OpenMetrics(start + milliseconds{1000});
+  for (const char* line : {"requests_total 2\n", "waiting 3\n", "inflight 0\n", "latency_seconds 0.400000\n",
+                           "busy_seconds_total 1.000000\n"}) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << page;
+  }
+  EXPECT_EQ(stats.LatencySeconds(start + milliseconds{3000}), std::nullopt);
+  EXPECT_EQ(stats.OpenMetrics(start + milliseconds{3000}).find("\nlatency_seconds "), std::string::npos);
+}
+
 Answer From(uint64_t connection, const char* source, const char* instance) {
   return {.connection = connection, .source = source, .target = "10.96.0.1:80", .instance = instance};
 }
