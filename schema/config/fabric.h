@@ -13,6 +13,7 @@
 #include "schema/base/ip.h"
 #include "schema/base/result.h"
 #include "schema/base/time.h"
+#include "schema/model/score.h"
 #include "schema/model/service.h"
 #include "schema/model/switch_plan.h"
 
@@ -103,6 +104,7 @@ struct FabricConfig {
   std::vector<IpPrefix> sid_pool;  // D-SIDs for services that name none are taken from here, in order
   std::vector<SwitchConfig> switches;
   std::vector<AgentAllowance> agents;
+  ScoreSettings metrics{};  // for all services
   std::vector<ServiceSpec> services;
   friend bool operator==(const FabricConfig&, const FabricConfig&) = default;
 };

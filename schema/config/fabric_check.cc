@@ -173,6 +173,7 @@ void CheckFabric(Reader& reader, const FabricConfig& config) {
   CheckTunnels(reader, config);
   CheckAgents(reader, config);
   CheckServices(reader, config);
+  CheckScores(reader, config);
 }
 
 }  // namespace dyncast::config

@@ -16,6 +16,7 @@ void CheckFabric(Reader& reader, const FabricConfig& config);
 void CheckSwitches(Reader& reader, const FabricConfig& config);
 void CheckTunnels(Reader& reader, const FabricConfig& config);
 void CheckServices(Reader& reader, const FabricConfig& config);
+void CheckScores(Reader& reader, const FabricConfig& config);
 
 // The address of "tcp:ADDRESS:PORT" or "tcp://ADDRESS:PORT"; nothing for another form.
 std::optional<IpAddress> TcpAddress(std::string_view endpoint);

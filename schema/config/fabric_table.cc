@@ -254,6 +254,11 @@ const Table<FabricConfig>& FabricTable() {
                {.key = "agents",
                 .description = "Who may publish, and for which D-BIDs; an agent that is not here is refused.",
                 .fallback = "none"}),
+      Section(
+          &F::metrics, ScoreTable(ScorePlace::kFabric),
+          {.key = "metrics",
+           .description = "How L0 metrics become scores, L1 and L2, see metrics.md. Nothing need be said: "
+                          "known metrics have rules."}),
       Sections(&F::services, ServiceTable(),
                {.key = "services", .description = "The services.", .fallback = "none"}),
   });

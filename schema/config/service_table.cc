@@ -203,6 +203,10 @@ const Table<ServiceSpec>& ServiceTable() {
               {.key = "affinity", .description = "What stays together, and for how long."}),
       Section(&S::selection, SelectionTable(),
               {.key = "selection", .description = "How an instance is chosen for a new demand."}),
+      Section(&S::scores, ScoreTable(ScorePlace::kService),
+              {.key = "scores",
+               .description = "How this service's metrics become scores, where other than "
+                              "in `metrics`."}),
       Value(&S::no_instance,
             Words<NoInstanceAction>({{.word = "unreachable", .value = NoInstanceAction::kUnreachable},
                                      {.word = "drop", .value = NoInstanceAction::kDrop}}),

@@ -9,6 +9,8 @@ namespace dyncast::config {
 
 const Table<FabricConfig>& FabricTable();
 const Table<ServiceSpec>& ServiceTable();  // within FabricTable
+enum class ScorePlace : uint8_t { kFabric, kService };
+const Table<ScoreSettings>& ScoreTable(ScorePlace place);  // within FabricTable and ServiceTable
 const Table<AgentConfig>& AgentTable();
 const Table<ReflectorConfig>& ReflectorTable();  // within AgentTable, as the next two
 const Table<ProbeConfig>& ProbeTable();

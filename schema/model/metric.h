@@ -11,7 +11,7 @@
 namespace dyncast {
 
 enum class MetricLevel : uint8_t { kL0, kL1, kL2 };
-enum class MetricSource : uint8_t { kNominal, kMeasured, kEstimated, kAggregated, kDirect };
+enum class MetricSource : uint8_t { kNominal, kMeasured, kEstimated, kAggregated, kDirect, kNormalized };
 enum class MetricStatistic : uint8_t { kInstant, kMean, kMin, kMax, kP50, kP99, kRate };
 std::string_view MetricLevelName(MetricLevel level);              // "L0", "L1", "L2"
 std::string_view MetricSourceName(MetricSource source);           // "nominal", "measured", ...
@@ -47,8 +47,15 @@ inline constexpr std::string_view kLatency = "latency";           // seconds, me
 inline constexpr std::string_view kQueue = "queue";               // 1, requests waiting in the application
 }  // namespace metric
 
-// True for a value that the metric's definition allows (finite, not negative; a ratio at most 64, since
-// utilisation over several cores or a queue over its bound may exceed 1).
+// Of the network between a switch and a site, made from what agents measure (schema/model/path.h).
+namespace metric {
+inline constexpr std::string_view kRtt = "rtt";        // seconds, mean round-trip time
+inline constexpr std::string_view kJitter = "jitter";  // seconds, the larger of both ways
+inline constexpr std::string_view kLoss = "loss";      // ratio 0..1, of both ways together
+}  // namespace metric
+
+// True for a value that the metric's definition allows: finite, not negative; a ratio at most 64, since
+// utilisation over several cores or a queue over its bound may exceed 1; a score (level 1 or 2) at most 10.
 bool PlausibleMetric(const MetricSample& sample);
 
 // What an instance has whether or not it is used. All optional: absent is unknown.

@@ -4,6 +4,7 @@
 #include "schema/model/binding.h"
 #include "schema/model/metric.h"
 #include "schema/model/record.h"
+#include "schema/model/score.h"
 #include "schema/model/service.h"
 #include "schema/model/switch_plan.h"
 
@@ -126,6 +127,7 @@ std::string_view MetricSourceName(MetricSource source) {
     case MetricSource::kEstimated: return "estimated";
     case MetricSource::kAggregated: return "aggregated";
     case MetricSource::kDirect: return "direct";
+    case MetricSource::kNormalized: return "normalized";
   }
   return "?";
 }
@@ -143,8 +145,68 @@ std::string_view MetricStatisticName(MetricStatistic statistic) {
   return "?";
 }
 
+std::string_view ScoreCategoryName(ScoreCategory category) {
+  switch (category) {
+    case ScoreCategory::kCompute: return "compute";
+    case ScoreCategory::kCommunication: return "communication";
+    case ScoreCategory::kService: return "service";
+  }
+  return "?";
+}
+
+std::string_view ScoreMetricName(ScoreCategory category) {
+  switch (category) {
+    case ScoreCategory::kCompute: return "computing_comb";
+    case ScoreCategory::kCommunication: return "communication_comb";
+    case ScoreCategory::kService: return "service_comb";
+  }
+  return "?";
+}
+
+std::string_view ScoreMeaningName(ScoreMeaning meaning) {
+  switch (meaning) {
+    case ScoreMeaning::kNotRecommended: return "not-recommended";
+    case ScoreMeaning::kOptional: return "optional";
+    case ScoreMeaning::kPriority: return "priority";
+  }
+  return "?";
+}
+
+std::string_view OverTimeName(OverTime how) {
+  switch (how) {
+    case OverTime::kLast: return "last";
+    case OverTime::kMean: return "mean";
+    case OverTime::kMin: return "min";
+    case OverTime::kMax: return "max";
+  }
+  return "?";
+}
+
+std::string_view CombineName(Combine how) {
+  switch (how) {
+    case Combine::kMin: return "min";
+    case Combine::kMean: return "mean";
+    case Combine::kMax: return "max";
+    case Combine::kWeighted: return "weighted";
+  }
+  return "?";
+}
+
+std::string_view CapacityTermName(CapacityTerm term) {
+  switch (term) {
+    case CapacityTerm::kNone: return "none";
+    case CapacityTerm::kCpuCores: return "cpu_cores";
+    case CapacityTerm::kMemoryBytes: return "memory_bytes";
+    case CapacityTerm::kGpus: return "gpus";
+    case CapacityTerm::kMaxSessions: return "max_sessions";
+    case CapacityTerm::kRequestsPerS: return "requests_per_s";
+  }
+  return "?";
+}
+
 bool PlausibleMetric(const MetricSample& sample) {
   if (!std::isfinite(sample.value) || sample.value < 0) return false;
+  if (sample.level != MetricLevel::kL0) return sample.value <= kMostScore;
   return sample.unit != "ratio" || sample.value <= 64.0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "schema/base/ids.h"
 #include "schema/base/ip.h"
+#include "schema/model/score.h"
 
 namespace dyncast {
 
@@ -105,6 +106,7 @@ struct ServiceSpec {
   Dispatch dispatch = Dispatch::kReactive;
   Affinity affinity;
   Selection selection;
+  ScoreSettings scores{};  // on top of those for all services
   NoInstanceAction no_instance = NoInstanceAction::kUnreachable;
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };

@@ -122,6 +122,7 @@ std::optional<MetricSource> FromProto(v1::Source source) {
     case v1::SOURCE_ESTIMATED: return MetricSource::kEstimated;
     case v1::SOURCE_AGGREGATED: return MetricSource::kAggregated;
     case v1::SOURCE_DIRECT: return MetricSource::kDirect;
+    case v1::SOURCE_NORMALIZED: return MetricSource::kNormalized;
     default: return std::nullopt;
   }
 }
@@ -141,8 +142,9 @@ std::optional<MetricStatistic> FromProto(v1::Statistic statistic) {
 }
 
 // The unit that `said` stands for, or nothing where it contradicts the metric's definition: 50 "%" must
-// not pass as a utilisation of 50.
-std::optional<std::string> UnitOf(std::string_view name, const std::string& said) {
+// not pass as a utilisation of 50. Scores (levels 1 and 2) have none.
+std::optional<std::string> UnitOf(std::string_view name, MetricLevel level, const std::string& said) {
+  if (level != MetricLevel::kL0) return said.empty() || said == "1" ? std::optional("1") : std::nullopt;
   const std::string_view defined = DefinedUnit(name);
   if (said.empty()) return std::string(defined.empty() ? "1" : defined);
   if (!IsUnit(said)) return std::nullopt;
@@ -154,11 +156,12 @@ std::optional<std::string> UnitOf(std::string_view name, const std::string& said
 // Nothing for a metric that breaks a rule.
 std::optional<MetricSample> FromProto(const v1::Metric& from) {
   if (!IsMetricName(from.name()) || !from.has_value() || from.window_ms() > kMaxWindowMs) return std::nullopt;
-  std::optional<std::string> unit = UnitOf(from.name(), from.unit());
   const std::optional<MetricLevel> level = FromProto(from.level());
   const std::optional<MetricSource> source = FromProto(from.source());
   const std::optional<MetricStatistic> statistic = FromProto(from.statistic());
-  if (!unit || !level || !source || !statistic) return std::nullopt;
+  if (!level || !source || !statistic) return std::nullopt;
+  std::optional<std::string> unit = UnitOf(from.name(), *level, from.unit());
+  if (!unit) return std::nullopt;
   MetricSample to{.name = from.name(),
                   .value = from.value(),
                   .unit = std::move(*unit),

@@ -30,6 +30,7 @@ v1::Source ToProto(MetricSource source) {
     case MetricSource::kEstimated: return v1::SOURCE_ESTIMATED;
     case MetricSource::kAggregated: return v1::SOURCE_AGGREGATED;
     case MetricSource::kDirect: return v1::SOURCE_DIRECT;
+    case MetricSource::kNormalized: return v1::SOURCE_NORMALIZED;
   }
   return v1::SOURCE_UNSPECIFIED;
 }

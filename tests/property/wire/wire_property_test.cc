@@ -76,7 +76,11 @@ class WireProperty : public ::testing::Test {
       if (!names.insert(s.name).second) continue;
       if (const std::string_view unit = DefinedUnit(s.name); !unit.empty()) s.unit = unit;
       s.level = static_cast<MetricLevel>(Below(3));
-      s.source = static_cast<MetricSource>(Below(5));
+      if (s.level != MetricLevel::kL0) {
+        s.unit = "1";
+        s.value = static_cast<double>(Below(11));
+      }
+      s.source = static_cast<MetricSource>(Below(6));
       s.statistic = static_cast<MetricStatistic>(Below(7));
       s.window = std::chrono::milliseconds{Below(86400001)};
       if (PlausibleMetric(s)) r.metrics.push_back(s);

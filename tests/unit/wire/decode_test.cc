@@ -336,6 +336,38 @@ TEST(Decode, TakesTheMostPaths) {
   EXPECT_EQ(*again, m);
 }
 
+TEST(Decode, TakesScoresWithinTheirRange) {
+  v1::Envelope e = ReportProto();
+  v1::Report& r = *e.mutable_report();
+  r.clear_metrics();
+  const auto add = [&r](const std::string& name, v1::Level level, double value, const std::string& unit) {
+    v1::Metric& m = *r.add_metrics();
+    m.set_name(name);
+    m.set_level(level);
+    m.set_value(value);
+    m.set_unit(unit);
+    m.set_source(v1::SOURCE_NORMALIZED);
+  };
+  add("computing_comb", v1::LEVEL_1, 10, "");
+  add("norm_fi", v1::LEVEL_2, 0, "1");
+  add("service_comb", v1::LEVEL_1, 10.01, "1");
+  add("communication_comb", v1::LEVEL_1, -1, "1");
+  add("composed_comb", v1::LEVEL_1, 5, "ratio");
+  add("cpu_utilization", v1::LEVEL_1, 5, "");  // no category's name: shown, of no meaning
+  Result<AgentMessage> m = DecodeProto("report/edge2", e);
+  ASSERT_TRUE(m.ok()) << m.error().ToString();
+  const auto& report = std::get<Report>(m->body);
+  EXPECT_EQ(report.refused_metrics, 3u);
+  ASSERT_EQ(report.metrics.size(), 3u);
+  EXPECT_EQ(report.metrics[0], (MetricSample{.name = "computing_comb",
+                                             .value = 10,
+                                             .unit = "1",
+                                             .level = MetricLevel::kL1,
+                                             .source = MetricSource::kNormalized}));
+  EXPECT_EQ(report.metrics[1].level, MetricLevel::kL2);
+  EXPECT_EQ(report.metrics[2].unit, "1");
+}
+
 TEST(Decode, RefusesBytesThatAreNoEnvelope) {
   const std::string good = HeartbeatProto().SerializeAsString();
   ASSERT_TRUE(Decode("heartbeat/edge2", good).ok());
