@@ -58,6 +58,8 @@ class Core {
   size_t binding_bytes() const;
 
   FabricView View(Now now) const;
+  // Metrics and scores of all levels: of instances, of each service's part of a site, of the ways to sites.
+  std::vector<MetricRow> Metrics(Now now) const;
   // The network as agents say it is, by names and family.
   std::vector<PathView> Paths(Now now) const;
   // Where would a demand go now, and where is it bound? `client` may come from any switch.

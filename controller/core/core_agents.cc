@@ -48,8 +48,14 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
     refusal = registry_.Report(message.agent, *report, now, &left_out);
     if (left_out > 0) counters_["metrics-refused"] += left_out;
     if (!refusal) {
-      const Instance* instance = registry_.FindByName(report->instance);
-      Emit(MetricsRecord{.instance = instance->id(), .at = now.wall, .metrics = instance->metrics.samples()},
+      Instance* instance = registry_.FindByName(report->instance);
+      CheckLevels(message.agent, *instance, now, effects);
+      UpdateScores(instance, now);
+      Emit(MetricsRecord{.instance = instance->id(),
+                         .at = now.wall,
+                         .metrics = instance->metrics.samples(),
+                         .scores = instance->scores,
+                         .scores_at = instance->scores_at},
            effects);
     }
   } else if (const auto* paths = std::get_if<wire::Paths>(&message.body)) {

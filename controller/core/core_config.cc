@@ -44,6 +44,8 @@ void Core::Impl::Configure(std::shared_ptr<const config::FabricConfig> config, N
     ++counters_["service-without-id"];
     Tell("service-refused", name, "all 65535 service ids are taken", now, effects);
   }
+  services_.ForEach(
+      [&](Service& service) { service.scores = ResolveScores(config_->metrics, service.spec.scores); });
   ConfigureDispatch(changes.unbind, now, effects);
   for (const auto& sw : switches_) {
     if (sw && named.count(sw->id) == 0) DropSwitch(sw.get(), EndReason::kFlowLost, effects, now);

@@ -301,12 +301,12 @@ void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects*
                                .candidates = {}};
   record.candidates.reserve(candidates_.size());
   for (size_t i = 0; i < candidates_.size(); ++i) {
-    record.candidates.push_back(ContextOf(candidates_[i], chooser_.capacities()[i], now));
+    record.candidates.push_back(ContextOf(candidates_[i], chooser_.capacities()[i], nullptr, now));
   }
   Emit(std::move(record), effects);
 }
 
-CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, Now now) const {
+CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, const Switch* sw, Now now) const {
   const Instance* instance = registry_.Find(c.instance);
   CandidateContext out;
   out.instance = c.instance;
@@ -317,6 +317,7 @@ CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, Now 
   out.excluded = std::string(ExclusionName(c.exclusion));
   if (!instance->metrics.reported()) return out;
   out.metrics_age = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());
+  out.scores = ScoresFrom(sw, *instance, now.mono);
   out.metrics = instance->metrics.samples();
   return out;
 }

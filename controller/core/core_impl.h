@@ -101,6 +101,20 @@ struct Core::Impl {
   // The agent beside a switch, a D-Forwarder's D-Router's where it names none; empty: not known.
   const std::string& PlaceOf(const Switch& sw) const;
 
+  // Scores. core_scores.cc, core_metrics.cc.
+  // The way from `sw` to an instance's site; nothing where it is not known, or `sw` is nullptr.
+  std::optional<PathMetrics> WayTo(const Instance& instance, const Service& service, const Switch* sw,
+                                   MonoTime now) const;
+  // Nothing for an instance that is down, or whose metrics are too old.
+  std::optional<InstanceLevels> LevelsNow(const Instance& instance, const Service& service,
+                                          MonoTime now) const;
+  // With the way from `sw`, if that is not nullptr and the way is known.
+  ScoreValues ScoresFrom(const Switch* sw, const Instance& instance, MonoTime now) const;
+  struct RowMaker;
+  // What is recorded of the instance's scores, made anew if that is due.
+  void UpdateScores(Instance* instance, Now now);
+  void CheckLevels(const std::string& agent, const Instance& instance, Now now, Effects* effects);
+
   // Demands.
   bool Usable(const BindingRow& row) const;
   void FollowBinding(const DemandArrived& event, BindingRow* row, Now now, Effects* effects);
@@ -121,7 +135,8 @@ struct Core::Impl {
   void Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects);
   BindingFlow FlowOf(const BindingRow& row) const;
 
-  CandidateContext ContextOf(const Candidate& candidate, double capacity, Now now) const;
+  // `sw`: whose way to the candidate counts for its scores; nullptr: none.
+  CandidateContext ContextOf(const Candidate& candidate, double capacity, const Switch* sw, Now now) const;
 
   // Dispatch learn: shares. core_shares.cc.
   // Brings the slots of the service on all switches in line with its instances and, if asked and where that
@@ -205,10 +220,11 @@ struct Core::Impl {
   void RemoveBindingsOfInstance(InstanceId instance, Effects* effects, Now now);
 
   // Explain. core_view.cc.
-  void ExplainChoice(const Service& service, bool v4, Now now, Explanation* explanation) const;
+  void ExplainChoice(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
+                     Explanation* explanation) const;
   void ExplainShares(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
                      Explanation* explanation) const;
-  ExplainedCandidate ExplainCandidate(const Candidate& candidate, Now now) const;
+  ExplainedCandidate ExplainCandidate(const Candidate& candidate, const Switch* sw, Now now) const;
 
   // Helpers.
   Switch* FindSwitch(SwitchId at);
@@ -260,7 +276,8 @@ struct Core::Impl {
   std::vector<Leftover> leftovers_;
   MonoTime next_sweep_{};
   MonoTime deadline_{};
-  std::map<std::string, MonoTime, std::less<>> refusal_told_;  // by agent: last event about it
+  std::map<std::string, MonoTime, std::less<>> refusal_told_;        // by agent: last event about it
+  std::map<std::string, MonoTime, std::less<>> contradiction_told_;  // the same, of contradictory levels
   std::map<std::string, uint64_t, std::less<>> counters_;
   // Counters of the hot path.
   uint64_t demands_ = 0;

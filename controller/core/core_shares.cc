@@ -135,7 +135,7 @@ void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* 
     for (size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& c = candidates_[i];
       if (registry_.Find(c.instance)->record.bid.is_v4() != v4) continue;
-      CandidateContext& out = record.candidates.emplace_back(ContextOf(c, capacities[i], now));
+      CandidateContext& out = record.candidates.emplace_back(ContextOf(c, capacities[i], sw, now));
       if (!slots.empty()) {
         out.share = static_cast<double>(CountOf(slots, c.instance)) / static_cast<double>(slots.size());
       }

@@ -203,19 +203,21 @@ Explanation Core::Explain(const Demand& demand, ServiceId service_id, std::optio
   if (out.dispatch == Dispatch::kLearn) {
     impl.ExplainShares(*service, demand.client.is_v4(), at, now, &out);
   } else {
-    impl.ExplainChoice(*service, demand.client.is_v4(), now, &out);
+    impl.ExplainChoice(*service, demand.client.is_v4(), at, now, &out);
   }
   return out;
 }
 
-void Core::Impl::ExplainChoice(const Service& service, bool v4, Now now, Explanation* explanation) const {
+void Core::Impl::ExplainChoice(const Service& service, bool v4, std::optional<SwitchId> at, Now now,
+                               Explanation* explanation) const {
   Explanation& out = *explanation;
+  const Switch* sw = at ? FindSwitch(*at) : nullptr;
   std::vector<Candidate> candidates;
   Gather(service, v4, now.mono, &candidates);
   const Choice choice = chooser_.Choose(PolicyOf(service.spec.selection.policy), &candidates);
   const auto* chosen = std::get_if<Chosen>(&choice);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    ExplainedCandidate row = ExplainCandidate(candidates[i], now);
+    ExplainedCandidate row = ExplainCandidate(candidates[i], sw, now);
     if (chosen != nullptr && candidates[i].eligible()) {
       row.cost = chooser_.costs()[i];
       if (chooser_.capacities()[i] > 0) row.capacity = chooser_.capacities()[i];
@@ -256,7 +258,7 @@ void Core::Impl::ExplainShares(const Service& service, bool v4, std::optional<Sw
   for (const Candidate& c : candidates) any = any || c.eligible();
   if (any) PolicyOf(service.spec.selection.policy).Weigh(candidates, weights, capacities);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    ExplainedCandidate row = ExplainCandidate(candidates[i], now);
+    ExplainedCandidate row = ExplainCandidate(candidates[i], sw, now);
     if (candidates[i].eligible() && capacities[i] > 0) row.capacity = capacities[i];
     if (!out.slots.empty()) {
       const auto held = std::count(out.slots.begin(), out.slots.end(), row.instance);
@@ -271,7 +273,7 @@ void Core::Impl::ExplainShares(const Service& service, bool v4, std::optional<Sw
                    });
 }
 
-ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, Now now) const {
+ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, const Switch* sw, Now now) const {
   const Instance* instance = registry_.Find(c.instance);
   ExplainedCandidate row;
   row.instance = c.instance;
@@ -280,6 +282,7 @@ ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, Now now) con
   row.excluded = std::string(ExclusionName(c.exclusion));
   row.load = c.load;
   row.bindings = instance->in_plan() ? c.bindings : 0;
+  row.scores = ScoresFrom(sw, *instance, now.mono);
   row.metrics = MetricsOf(*instance, now.mono);
   return row;
 }

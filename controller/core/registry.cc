@@ -154,6 +154,9 @@ std::optional<Refusal> Registry::Announce(const std::string& agent, const wire::
     instance->record.agent = agent;
     instance->record.capacity = announce.capacity;
     instance->metrics = InstanceMetrics{};
+    instance->history = MetricHistory{};
+    instance->scored_at.reset();
+    instance->scores.clear();
     Join(instance);
     Note(instance, "instance-changed", announce.bid.ToString(), false);
     changes_.back().rebuilt = true;
@@ -209,6 +212,7 @@ std::optional<Refusal> Registry::Report(const std::string& agent, const wire::Re
   }
   *left_out = report.refused_metrics + (report.metrics.size() - samples.size());
   Service* service = services_->Find(instance->record.service);
+  instance->history.Add(samples, service != nullptr ? service->scores : DefaultScoreModel(), now.mono);
   instance->metrics.Replace(std::move(samples), service != nullptr ? service->spec.selection : Selection{},
                             now.mono);
   if (service != nullptr) service->metrics_changed = true;

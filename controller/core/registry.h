@@ -14,6 +14,7 @@
 #include "controller/core/agent_tracker.h"
 #include "controller/core/id_allocator.h"
 #include "controller/core/instance_metrics.h"
+#include "controller/core/metric_levels.h"
 #include "controller/core/services.h"
 #include "schema/model/record.h"
 #include "schema/wire/message.h"
@@ -33,6 +34,12 @@ struct Instance {
   MonoTime state_since{};
   std::optional<MonoTime> up_since;  // start of its slow start; absent: warm already
   InstanceMetrics metrics;
+  MetricHistory history;
+  // What was last recorded of its scores, made at most once in kScoresGap.
+  static constexpr std::chrono::seconds kScoresGap{1};
+  std::optional<MonoTime> scored_at;
+  std::vector<InstanceScores> scores;
+  WallTime scores_at{};
   double credit = 0;
   uint64_t chosen_at = 0;
   uint64_t demands = 0;

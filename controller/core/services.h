@@ -13,6 +13,7 @@
 #include "schema/base/time.h"
 #include "schema/config/fabric.h"
 #include "schema/model/record.h"
+#include "schema/model/score.h"
 #include "schema/model/service.h"
 
 namespace dyncast::core {
@@ -22,6 +23,7 @@ struct Instance;
 struct Service {
   ServiceId id;
   ServiceSpec spec;
+  ScoreModel scores;  // `metrics` of the configuration and the service's own settings, resolved
   bool configured = false;
   // All instances known, in the order of their ids, whatever their state.
   std::vector<Instance*> members;

@@ -13,6 +13,7 @@
 #include "schema/base/time.h"
 #include "schema/model/path.h"
 #include "schema/model/record.h"
+#include "schema/model/score.h"
 
 namespace dyncast::core {
 
@@ -56,6 +57,20 @@ struct ServiceView {
 
 struct MetricView {
   MetricSample sample;
+  std::chrono::milliseconds age{0};
+};
+
+// One metric or score, as `dyncastctl metrics` shows it.
+struct MetricRow {
+  std::string instance;     // empty: of the site as a whole, or of the way to it
+  std::string service;      // empty: of the way to a site, which is every service's
+  std::string site;         // the agent
+  std::string switch_name;  // whose way to the site counts; empty: none
+  std::string_view family;  // of the way itself: "ipv4" or "ipv6"; else empty
+  MetricSample sample;
+  std::optional<ScoreCategory> category;  // absent: the metric makes no score, or level 2
+  std::optional<double> score;            // the value as a score, 0..10; absent: it makes none now
+  bool in_force = true;  // levels 1 and 2: false for an agent's own score beside a computed one
   std::chrono::milliseconds age{0};
 };
 
@@ -132,6 +147,7 @@ struct ExplainedCandidate {
   std::optional<double> load;
   std::optional<double> capacity;
   std::optional<double> share;  // dispatch learn: part of new demands on the switch asked for, 0..1
+  ScoreValues scores{};         // with the way from the switch asked for, if one was
   uint64_t bindings = 0;
   std::vector<MetricView> metrics;
 };

@@ -15,6 +15,7 @@
 #include "schema/base/time.h"
 #include "schema/model/binding.h"
 #include "schema/model/metric.h"
+#include "schema/model/score.h"
 #include "schema/model/service.h"
 #include "schema/model/switch_plan.h"
 
@@ -55,6 +56,17 @@ struct InstanceRecord {
   std::optional<WallTime> drain_until;  // drained: its bindings move then; absent: they end by themselves
 };
 
+// Scores of one instance, levels 1 and 2 of CATS, 0..10; absent where nothing makes them.
+struct ScoreValues {
+  PerCategory<std::optional<double>> l1{};
+  std::optional<double> l2{};
+  friend bool operator==(const ScoreValues&, const ScoreValues&) = default;
+};
+struct InstanceScores {
+  SwitchId at;  // whose way to the instance counts; none: no way does
+  ScoreValues scores;
+};
+
 // The candidates of a service as they stood when decisions were made, without what changes with each
 // decision. Written once per change, referred to by `context`.
 struct CandidateContext {
@@ -67,6 +79,8 @@ struct CandidateContext {
   std::string excluded;  // why it could not be chosen; empty if it could
   // dispatch learn: part of new demands that the switch gives it by hash, 0..1.
   std::optional<double> share;
+  // With the way from `switch_id` of the record, if it has one.
+  ScoreValues scores{};
   std::vector<MetricSample> metrics;
 };
 struct DecisionContextRecord {
@@ -133,6 +147,8 @@ struct MetricsRecord {  // the newest report of an instance
   InstanceId instance;
   WallTime at{};
   std::vector<MetricSample> metrics;
+  std::vector<InstanceScores> scores{};  // without any way, then from each switch whose way is known
+  WallTime scores_at{};                  // when those were made: at most a second before `at`
 };
 
 using Record = std::variant<BindingStarted, BindingTouched, BindingEnded, DecisionContextRecord, SwitchRecord,

@@ -203,7 +203,7 @@ std::optional<double> Normalise(const Normalisation& how, double raw) {
     part = 1 / (1 + std::exp(-curve.slope * (raw - curve.midpoint)));
   }
   if (std::isnan(part)) return std::nullopt;
-  return kMostScore * std::clamp(part, 0.0, 1.0);
+  return kMostScore * std::clamp(part, 0.0, 1.0) + 0.0;  // never -0
 }
 
 std::optional<double> Aggregate(Combine how, std::span<const WeightedScore> scores) {
