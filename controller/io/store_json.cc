@@ -30,6 +30,15 @@ Json SampleArray(const std::vector<MetricSample>& samples) {
   return out;
 }
 
+// Absent where nothing makes the score: it is no null.
+void AddLevels(const ScoreValues& scores, Json* out) {
+  for (const ScoreCategory category : kScoreCategories) {
+    const std::optional<double>& score = scores.l1[IndexOf(category)];
+    if (score) (*out)["l1_" + std::string(ScoreCategoryName(category))] = *score;
+  }
+  if (scores.l2) (*out)["l2"] = *scores.l2;
+}
+
 // Text from outside may be no UTF-8: it is shown with the replacement character, never refused.
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -73,8 +82,19 @@ std::string CandidatesJson(const DecisionContextRecord& record) {
                       {"metrics_age_ms", c.metrics_age ? Json(c.metrics_age->count()) : Json(nullptr)},
                       {"excluded", c.excluded.empty() ? Json(nullptr) : Json(c.excluded)},
                       {"metrics", SampleArray(c.metrics)}};
+    if (c.scores != ScoreValues{}) AddLevels(c.scores, &candidate["levels"]);
     if (c.share) candidate["share"] = NumberOrNull(c.share);  // dispatch learn
     out.push_back(std::move(candidate));
+  }
+  return Dump(out);
+}
+
+std::string LevelsJson(const std::vector<InstanceScores>& scores) {
+  Json out = Json::array();
+  for (const InstanceScores& s : scores) {
+    Json row = {{"switch_id", s.at.value()}};
+    AddLevels(s.scores, &row);
+    out.push_back(std::move(row));
   }
   return Dump(out);
 }

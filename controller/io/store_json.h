@@ -14,6 +14,8 @@ void ScoresJson(const Decision& decision, std::string* out);
 std::string CandidatesJson(const DecisionContextRecord& record);
 // metric_report.samples
 std::string SamplesJson(const std::vector<MetricSample>& samples);
+// metric_report.scores
+std::string LevelsJson(const std::vector<InstanceScores>& scores);
 
 // The address as IpAddress::ToString writes it; fast for IPv4. Replaces *out.
 void AddressText(const IpAddress& address, std::string* out);

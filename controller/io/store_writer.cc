@@ -47,7 +47,8 @@ Status Writer::PrepareAll() {
        "VALUES (?, ?, ?, ?, ?, ?)"},
       {&insert_event_, "INSERT INTO event (at_us, kind, subject, detail) VALUES (?, ?, ?, ?)"},
       {&insert_metrics_,
-       "INSERT OR REPLACE INTO metric_report (instance_id, at_us, samples) VALUES (?, ?, ?)"},
+       "INSERT OR REPLACE INTO metric_report (instance_id, at_us, samples, scores, scores_at_us) VALUES "
+       "(?, ?, ?, ?, ?)"},
       {&insert_history_, "INSERT INTO history (" DYNCAST_BINDING_COLUMNS
                          ", ended_at_us, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                          "?, ?, ?, ?, ?)"},
@@ -205,6 +206,9 @@ bool Writer::WriteMetrics(const MetricsRecord& r) {
   insert_metrics_.Bind(1, r.instance.value());
   insert_metrics_.Bind(2, UnixMicros(r.at));
   insert_metrics_.BindText(3, samples);
+  const std::string scores = LevelsJson(r.scores);
+  insert_metrics_.BindText(4, scores);
+  insert_metrics_.Bind(5, UnixMicros(r.scores_at));
   return insert_metrics_.Run();
 }
 

@@ -5,6 +5,7 @@
 #include "schema/sql/migration_001.h"
 #include "schema/sql/migration_002.h"
 #include "schema/sql/migration_003.h"
+#include "schema/sql/migration_004.h"
 
 namespace dyncast::sql {
 namespace {
@@ -13,6 +14,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "tables", .sql = kMigration001Tables},
     Migration{.version = 2, .name = "views", .sql = kMigration002Views},
     Migration{.version = 3, .name = "shares", .sql = kMigration003Shares},
+    Migration{.version = 4, .name = "scores", .sql = kMigration004Scores},
 };
 
 }  // namespace
