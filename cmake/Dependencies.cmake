@@ -12,6 +12,8 @@ pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+# The text format only: neither its registry nor its server.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 find_path(CPPHTTPLIB_INCLUDE httplib.h REQUIRED)
 find_library(CPPHTTPLIB_LIBRARY cpp-httplib REQUIRED)

@@ -4,6 +4,7 @@
 //   switches ─OpenFlow─► SwitchServer ─┼─► ControlLoop ─► core::Core ─► effects ─► SwitchServer ─► switches
 //   OVSDB ◄──────────► OvsdbManager ───┤                                     └──► BindingStore ─► SQLite
 //   dyncastctl ─HTTP─► ApiServer ──────┘ (short tasks on the control thread; reads SQLite itself)
+//   Prometheus ─HTTP─────┘
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
@@ -116,8 +117,11 @@ int Serve(const std::string& path, config::FabricConfig parsed, int signals) {
   if (Status listening = loop.Start(); !listening.ok()) return Fail(listening.error(), kCannotStart);
 
   // People
-  Result<std::unique_ptr<ApiServer>> api = ApiServer::Start(
-      {.socket_path = c.api_socket, .database = c.database, .started = started}, &loop, store->get());
+  Result<std::unique_ptr<ApiServer>> api = ApiServer::Start({.socket_path = c.api_socket,
+                                                             .database = c.database,
+                                                             .prometheus_listen = c.prometheus_listen,
+                                                             .started = started},
+                                                            &loop, store->get());
   if (!api.ok()) return Fail(api.error(), kCannotStart);
 
   loop.Note("controller-started", c.fabric, "version " DYNCAST_VERSION);

@@ -41,7 +41,10 @@ Result<Answer> Ask(const Client& client, const Command& command) {
     return client.Get(path + Query(command, {"service", "client", "instance", "switch", "limit"}));
   }
   if (command.name == "events") return client.Get(path + Query(command, {"after", "limit"}));
-  if (command.name == "metrics") return client.Get(path + Query(command, {"instance"}));
+  if (command.name == "metrics") {
+    return client.Get(path +
+                      Query(command, {"instance", "service", "site", "switch", "level", "category", "name"}));
+  }
   if (command.name == "explain") {
     return client.Get(path + Query(command, {"client", "service", "port", "proto", "switch"}));
   }
@@ -57,7 +60,7 @@ Result<Answer> Ask(const Client& client, const Command& command) {
 Result<Json> Filter(const Command& command, Json answer) {
   Result<Json> filtered = FilterRows(command.name, "name", command.names, std::move(answer));
   for (const auto& [key, value] : command.options) {
-    const bool ours = command.name == "instances" || (command.name == "metrics" && key == "name");
+    const bool ours = command.name == "instances";
     if (!filtered.ok()) break;
     if (ours) filtered = FilterRows(command.name, key, {value}, std::move(*filtered));
   }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -63,6 +64,17 @@ std::string CandidatesText(const Json& candidates, const Json& chosen, const std
                                    {"BINDINGS", Align::kRight},
                                    {"EXCLUDED"},
                                    {"METRICS"}};
+  // Scores stand before the metrics that make them, where there are any.
+  constexpr std::array<std::pair<const char*, const char*>, 4> kLevels = {{{"L1 COMPUTE", "l1_compute"},
+                                                                           {"L1 COMM", "l1_communication"},
+                                                                           {"L1 SERVICE", "l1_service"},
+                                                                           {"L2", "l2"}}};
+  const bool levels = std::any_of(candidates.begin(), candidates.end(),
+                                  [](const Json& c) { return Field(c, "levels").is_object(); });
+  if (levels) {
+    for (const auto& [heading, field] : kLevels)
+      headings.insert(headings.end() - 1, {heading, Align::kRight});
+  }
   if (shares) headings.insert(headings.begin() + 3, {"SHARE", Align::kRight});
   Table table(std::move(headings));
   for (const Json& candidate : candidates) {
@@ -72,6 +84,11 @@ std::string CandidatesText(const Json& candidates, const Json& chosen, const std
     if (shares) cells.push_back(FormatShare(Field(candidate, "share")));
     for (const char* key : {"cost", "load", "capacity", "bindings", "excluded"}) {
       cells.push_back(FormatValue(Field(candidate, key)));
+    }
+    if (levels) {
+      for (const auto& [heading, field] : kLevels) {
+        cells.push_back(FormatValue(Field(Field(candidate, "levels"), field)));
+      }
     }
     cells.push_back(MetricsText(candidate));
     table.Add(std::move(cells));

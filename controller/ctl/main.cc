@@ -77,8 +77,13 @@ void AddCommands(CLI::App* app, Command* command) {
   AddOption(instances, command, "state", "Only up, draining or down");
   AddList(app, command, "switches", "Switches and how far they are in sync");
   AddList(app, command, "agents", "Agents and what was heard of them");
-  CLI::App* metrics = app->add_subcommand("metrics", "The newest metrics of all instances");
-  AddOption(metrics, command, "instance", "Only of this instance");
+  CLI::App* metrics =
+      app->add_subcommand("metrics", "Metrics and scores: of instances, of sites, of the ways to sites");
+  for (const char* name : {"instance", "service", "site", "switch"}) {
+    AddOption(metrics, command, name, std::string("Only of this ") + name);
+  }
+  AddOption(metrics, command, "level", "Only L0, L1 or L2");
+  AddOption(metrics, command, "category", "Only compute, communication or service");
   AddOption(metrics, command, "name", "Only this metric");
   CLI::App* bindings = app->add_subcommand("bindings", "Which client is bound to which instance");
   for (const char* name : {"service", "client", "instance", "switch"}) {

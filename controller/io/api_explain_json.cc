@@ -42,6 +42,7 @@ Json ExplainJson(const core::Explanation& e) {
     Put(&row, "capacity", c.capacity);
     Put(&row, "share", c.share);
     row["bindings"] = c.bindings;
+    if (c.scores != ScoreValues{}) row["levels"] = LevelsJson(c.scores);
     row["metrics"] = metrics;
     row["metric_ages_s"] = ages;
     candidates.push_back(std::move(row));

@@ -68,12 +68,6 @@ Result<Json> Handlers::Agents(const Params&) {
   return AgentsJson(*view);
 }
 
-Result<Json> Handlers::Metrics(const Params& params) {
-  Result<core::FabricView> view = View();
-  if (!view.ok()) return view.error();
-  return MetricsJson(*view, Param(params, "instance"));
-}
-
 Result<Json> Handlers::Switches(const Params&) {
   using Pair = std::pair<core::FabricView, std::vector<SwitchEdges>>;
   Result<Pair> got = AskNow<Pair>([this] {

@@ -66,6 +66,8 @@ class Handlers {
   Result<Json> Agents(const Params& params);
   Result<Json> Switches(const Params& params);
   Result<Json> Metrics(const Params& params);
+  // Text for Prometheus, docs/metrics.md. At most half a second old.
+  Result<std::string> Prometheus();
   Result<Json> Bindings(const Params& params);
   Result<Json> Events(const Params& params);
   Result<Json> Explain(const Params& params);
@@ -113,6 +115,9 @@ class Handlers {
   const std::unique_ptr<StoreReader> reader_;
   const Now started_;
   std::atomic<bool> stopping_{false};
+  std::mutex page_mutex_;
+  std::string page_;                 // guarded by page_mutex_
+  std::optional<MonoTime> page_at_;  // the same
 };
 
 }  // namespace dyncast::api

@@ -214,26 +214,6 @@ Json AgentsJson(const core::FabricView& view) {
   return {{"agents", rows}};
 }
 
-Json MetricsJson(const core::FabricView& view, const std::string& instance) {
-  Json rows = Json::array();
-  for (const auto& i : view.instances) {
-    if (!instance.empty() && i.name != instance) continue;
-    for (const auto& m : i.metrics) {
-      rows.push_back({{"instance", i.name},
-                      {"service", i.service},
-                      {"name", m.sample.name},
-                      {"value", m.sample.value},
-                      {"unit", m.sample.unit},
-                      {"level", MetricLevelName(m.sample.level)},
-                      {"source", MetricSourceName(m.sample.source)},
-                      {"statistic", MetricStatisticName(m.sample.statistic)},
-                      {"window_s", Seconds(m.sample.window)},
-                      {"age_s", Seconds(m.age)}});
-    }
-  }
-  return {{"metrics", rows}};
-}
-
 Json ErrorJson(const Error& error) {
   return {{"error", {{"code", ErrcName(error.code)}, {"message", error.ToString()}}}};
 }

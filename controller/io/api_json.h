@@ -39,8 +39,17 @@ Json ServicesJson(const core::FabricView& view);
 Json InstancesJson(const core::FabricView& view);
 Json SwitchesJson(const core::FabricView& view, const std::vector<SwitchEdges>& edges);  // same order
 Json AgentsJson(const core::FabricView& view);
-// All instances, or the named one.
-Json MetricsJson(const core::FabricView& view, const std::string& instance);
+// What rows of metrics are wanted; empty: any.
+struct MetricFilter {
+  std::string instance;
+  std::string service;
+  std::string site;
+  std::string switch_name;
+  std::string name;
+  std::optional<MetricLevel> level;
+  std::optional<ScoreCategory> category;
+};
+Json MetricsJson(const std::vector<core::MetricRow>& rows, const MetricFilter& filter);
 Json ExplainJson(const core::Explanation& explanation);
 // dispatch learn: what one switch does with the demand, by the slots in force there. Without a complete key
 // (a source port is missing) it says the shares only.

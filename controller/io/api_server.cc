@@ -10,6 +10,8 @@
 
 #include "controller/io/api_handlers.h"
 #include "controller/io/api_json.h"
+#include "controller/io/prometheus_listener.h"
+#include "controller/io/prometheus_page.h"
 #include "controller/io/store_reader.h"
 #include "controller/io/unix_socket.h"
 #include "schema/base/log.h"
@@ -41,6 +43,7 @@ int HttpStatus(Errc code) {
 struct ApiServer::Impl {
   Options options;
   std::unique_ptr<api::Handlers> handlers;
+  std::unique_ptr<PrometheusListener> prometheus;  // null: no port for it
   UnixHttpServer http;
   std::thread thread;
   std::atomic<bool> ended{false};  // the listening thread gave up or was stopped
@@ -81,6 +84,15 @@ void ApiServer::Impl::AddRoutes() {
   Route("POST", "/v1/undrain", &H::Undrain);
   Route("POST", "/v1/check", &H::Check);
   Route("POST", "/v1/sync", &H::Sync);
+  http.Get("/v1/prometheus", [this](const httplib::Request&, httplib::Response& response) {
+    const Result<std::string> page = handlers->Prometheus();
+    if (page.ok()) {
+      response.set_content(*page, std::string(api::kPrometheusContentType));
+      return;
+    }
+    response.status = HttpStatus(page.error().code);
+    response.set_content(api::ErrorJson(page.error()).dump() + "\n", "application/json");
+  });
   http.set_error_handler([](const httplib::Request& r, httplib::Response& response) {
     if (!response.body.empty()) return;  // a handler has answered
     const Error error =
@@ -106,6 +118,13 @@ Result<std::unique_ptr<ApiServer>> ApiServer::Start(Options options, ControlLoop
   Result<std::unique_ptr<StoreReader>> reader = StoreReader::Open(impl->options.database);
   if (!reader.ok()) return reader.error();
   impl->handlers = std::make_unique<api::Handlers>(loop, store, std::move(*reader), impl->options.started);
+  if (!impl->options.prometheus_listen.empty()) {
+    api::Handlers* handlers = impl->handlers.get();
+    auto port = PrometheusListener::Start(impl->options.prometheus_listen,
+                                          [handlers] { return handlers->Prometheus(); });
+    if (!port.ok()) return port.error();
+    impl->prometheus = std::move(*port);
+  }
   Result<int> fd = ListenUnix(impl->options.socket_path);
   if (!fd.ok()) return fd.error();
   impl->AddRoutes();
@@ -124,6 +143,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::Start(Options options, ControlLoop
 
 ApiServer::~ApiServer() {
   impl_->handlers->Stop();
+  impl_->prometheus.reset();
   // stop() before the thread reached its loop would be lost.
   while (!impl_->http.is_running() && !impl_->ended) std::this_thread::yield();
   impl_->http.stop();

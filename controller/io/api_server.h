@@ -16,6 +16,7 @@ class ApiServer {
   struct Options {
     std::string socket_path;
     std::string database;
+    std::string prometheus_listen{};  // "IPv4:PORT" of a port for Prometheus; empty: none
     Now started{};
   };
   // Listens (mode 0660) and serves until destroyed. `loop` outlives the server and keeps running its

@@ -57,6 +57,7 @@ Status ControlLoop::Reload(std::shared_ptr<const config::FabricConfig> config) {
   if (a.openflow_listen != b.openflow_listen) return refuse("openflow_listen");
   if (a.metrics_bind != b.metrics_bind) return refuse("metrics_bind");
   if (a.api_socket != b.api_socket) return refuse("api_socket");
+  if (a.prometheus_listen != b.prometheus_listen) return refuse("prometheus_listen");
   if (a.database != b.database) return refuse("database");
   if (a.binding_tick != b.binding_tick) return refuse("binding_tick");
   if (a.history_retention != b.history_retention) return refuse("history_retention");

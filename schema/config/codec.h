@@ -114,6 +114,7 @@ Codec<std::string> OpenFlowListen();  // ptcp:PORT:IP, punix:PATH
 Codec<std::string> OpenFlowTarget();  // tcp:IP:PORT, unix:PATH; also OVSDB's form
 Codec<std::string> ZmqBind();         // tcp://IP:PORT, tcp://*:PORT, ipc://PATH
 Codec<std::string> ZmqConnect();      // tcp://HOST:PORT, ipc://PATH
+Codec<std::string> TcpListen();       // IPv4:PORT
 Codec<std::string> HttpUrl();         // http://HOST:PORT/PATH
 
 Codec<IpAddress> UnicastAddress();

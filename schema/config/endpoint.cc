@@ -110,6 +110,10 @@ Codec<std::string> ZmqConnect() {
   });
 }
 
+Codec<std::string> TcpListen() {
+  return Text("endpoint", "IPV4:PORT", [](std::string_view text) { return IsPair(text, IsHostAddress); });
+}
+
 Codec<std::string> HttpUrl() {
   return Text("URL", "http://HOST:PORT/PATH", [](std::string_view text) {
     if (text.size() > 1024 || !Eat(&text, "http://")) return false;

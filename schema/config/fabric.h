@@ -28,6 +28,7 @@ struct ControllerConfig {
   // Where agents' metrics are taken in (ZeroMQ endpoint to bind).
   std::string metrics_bind = "tcp://127.0.0.1:5570";
   std::string api_socket = "/run/dyncast/controller.sock";
+  std::string prometheus_listen;  // "IPv4:PORT", where Prometheus may fetch /metrics; empty: nowhere
   std::string database = "/var/lib/dyncast/dyncast.db";
   std::string log_level = "info";
   // Binding flows wait at most this long to be sent together in one bundle, up to five times as long under

@@ -32,6 +32,13 @@ const Table<ControllerConfig>& ControllerTable() {
             {.key = "metrics_bind", .description = "Where the agents' messages are taken in (ZeroMQ)."}),
       Value(&C::api_socket, SocketPath(),
             {.key = "api_socket", .description = "The unix socket that dyncastctl connects to."}),
+      Value(
+          &C::prometheus_listen, TcpListen(),
+          {.key = "prometheus_listen",
+           .description = "Where Prometheus may fetch `/metrics`; without it only the API's socket has that "
+                          "page. Whoever can connect can read it: listen at loopback, or on a network of "
+                          "your own.",
+           .fallback = "none"}),
       Value(&C::database, Path(), {.key = "database", .description = "The SQLite database."}),
       Value(&C::log_level, LogLevels(),
             {.key = "log_level", .description = "What is logged, for all modules or for single ones."}),

@@ -81,11 +81,24 @@ void WarnOfForwarder(const FabricConfig& config, const SwitchConfig& sw, std::ve
   }
 }
 
+void WarnOfController(const ControllerConfig& controller, std::vector<std::string>* out) {
+  const std::string& listen = controller.prometheus_listen;
+  const Result<IpAddress> address = IpAddress::Parse(listen.substr(0, listen.rfind(':')));
+  if (!address.ok() || address->is_loopback()) return;
+  out->push_back(
+      fmt::format("prometheus_listen: {}: whoever can connect there reads the names, states and "
+                  "metrics of all instances",
+                  listen));
+}
+
 }  // namespace
 
 std::vector<std::string> FabricWarnings(const FabricConfig& config) {
   std::vector<std::string> out;
   WarnOfMetrics(config, &out);
+}
+
+  WarnOfController(config.controller, &out);
   WarnOfServices(config, &out);
   for (const SwitchConfig& sw : config.switches) {
     if (sw.role == SwitchRole::kDForwarder) WarnOfForwarder(config, sw, &out);

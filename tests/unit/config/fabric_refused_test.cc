@@ -66,8 +66,8 @@ TEST_P(FabricRefused, WithPlaceKeyValueAndRule) {
 const Case kForms[] = {
     {"unknown_key", "  openflow_listen", "  openflow_lsten: x\n  openflow_listen",
      "2:3: key 'controller.openflow_lsten': unknown; known here: fabric, openflow_listen, openflow_target, "
-     "metrics_bind, api_socket, database, log_level, binding_tick, missed_heartbeats, startup_grace, "
-     "stats_interval, max_clock_skew, history_retention",
+     "metrics_bind, api_socket, prometheus_listen, database, log_level, binding_tick, missed_heartbeats, "
+     "startup_grace, stats_interval, max_clock_skew, history_retention",
      Errc::kUnknownKey},
     {"repeated_key", "    bridge: br1\n", "    bridge: br1\n    bridge: br9\n",
      "8:5: key 'switches[0].bridge': said twice; the first time in line 7", Errc::kDuplicate},

@@ -298,6 +298,20 @@ TEST(Fabric, StoreFollowsLimitAndFinTimeout) {
   EXPECT_EQ(StoreOf(affinity("store: generations, limit: 5")), BindingStoreKind::kGenerations);
 }
 
+TEST(Fabric, WarnsOfAPageThatOthersCanRead) {
+  const auto warnings = [](const std::string& listen) {
+    return FabricWarnings(MustParse("controller: {prometheus_listen: '" + listen + "'}"));
+  };
+  EXPECT_THAT(warnings("127.0.0.1:9477"), ElementsAre());
+  for (const char* open : {"10.0.0.1:9477", "0.0.0.0:9477"}) {
+    EXPECT_THAT(warnings(open), ElementsAre(testing::StartsWith("prometheus_listen: " + std::string(open))));
+  }
+  EXPECT_THAT(FabricWarnings(MustParse("controller: {fabric: a}")), ElementsAre());
+  for (const char* bad : {"9477", "localhost:9477", "127.0.0.1:0", "[::1]:9477"}) {
+    EXPECT_FALSE(ParseFabric("controller: {prometheus_listen: '" + std::string(bad) + "'}", "f").ok()) << bad;
+  }
+}
+
 TEST(Fabric, WarnsOfWhatMayNotDoWhatWasMeant) {
   const auto warnings = [](const std::string& inside) {
     return FabricWarnings(

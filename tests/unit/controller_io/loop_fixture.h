@@ -94,6 +94,7 @@ class LoopFixture : public testing::Test {
     ASSERT_TRUE(loop_->Start().ok());
     auto api = ApiServer::Start({.socket_path = config_->controller.api_socket,
                                  .database = config_->controller.database,
+                                 .prometheus_listen = config_->controller.prometheus_listen,
                                  .started = now},
                                 loop_.get(), store_.get());
     ASSERT_TRUE(api.ok()) << api.error().ToString();
@@ -117,6 +118,9 @@ class LoopFixture : public testing::Test {
 
   // A request needs the loop to turn while it waits.
   Json Ask(const std::string& method, const std::string& path, long* status = nullptr) {
+    return Json::parse(AskText(method, path, status), nullptr, false);
+  }
+  std::string AskText(const std::string& method, const std::string& path, long* status = nullptr) {
     std::string body;
     long code = 0;
     std::atomic<bool> done{false};
@@ -135,7 +139,7 @@ class LoopFixture : public testing::Test {
     EXPECT_TRUE(Until([&] { return done.load(); }));
     client.join();
     if (status != nullptr) *status = code;
-    return Json::parse(body, nullptr, false);
+    return body;
   }
 
   void Say(decltype(wire::AgentMessage::body) body) {

@@ -119,11 +119,12 @@ TEST(Execute, AsksTheDocumentedEndpoints) {
   RunOn(server, Make("check"));
   RunOn(server, Make("sync", {{"switch", "d1"}}));
   RunOn(server, Make("metrics", {{"instance", "web-1"}, {"name", "load1"}}));
-  EXPECT_THAT(server.requests,
-              ElementsAre("GET /v1/status", "GET /v1/bindings?client=10.0.0.1&limit=5",
-                          "GET /v1/explain?client=10.0.0.1%3A80&service=a%20b%26c&port=81",
-                          "POST /v1/drain?instance=web-1&deadline_s=30", "POST /v1/undrain?instance=web-1",
-                          "POST /v1/check", "POST /v1/sync?switch=d1", "GET /v1/metrics?instance=web-1"));
+  EXPECT_THAT(
+      server.requests,
+      ElementsAre("GET /v1/status", "GET /v1/bindings?client=10.0.0.1&limit=5",
+                  "GET /v1/explain?client=10.0.0.1%3A80&service=a%20b%26c&port=81",
+                  "POST /v1/drain?instance=web-1&deadline_s=30", "POST /v1/undrain?instance=web-1",
+                  "POST /v1/check", "POST /v1/sync?switch=d1", "GET /v1/metrics?instance=web-1&name=load1"));
 }
 
 TEST(Execute, JsonIsPrintedAsReceived) {

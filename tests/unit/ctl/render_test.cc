@@ -40,8 +40,10 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
                   "demands": 4, "learned": 9, "refused_flows": 0, "last_error": "", "counters": {}, "ports": {"p1": 1}}],
     "agents": [{"name": "edge2", "silent": false, "last_heard_s": 0.4, "messages": 10, "gaps": 1,
                 "replayed": 0, "refused": 0, "last_refusal": "", "boot_epoch": 1}],
-    "metrics": [{"instance": "web-1", "name": "cpu_utilization", "value": 0.5, "unit": "ratio",
-                 "level": "L0", "source": "measured", "statistic": "mean", "age_s": 1.25}],
+    "metrics": [{"instance": "web-1", "service": "web", "site": "edge2", "switch": "d1",
+                 "name": "cpu_utilization", "value": 0.5, "unit": "ratio", "level": "L0",
+                 "category": "compute", "score": 5, "meaning": "optional", "source": "measured",
+                 "statistic": "mean", "window_s": 10, "age_s": 1.25}],
     "bindings": [{"switch": "d1", "service": "web", "sid": "10.9.0.1", "client": "10.1.0.5",
                   "src_port": 40000, "dst_port": null, "proto": "tcp", "bid": "10.0.2.1",
                   "instance": "web-1", "decided_by": "controller", "created_at": 1769860790.0,
@@ -56,7 +58,9 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
        "d1    d-router  -     00000000000000d1  tcp:127.0.0.1:1  synced  synced    ready         3        4 "
        " "},
       {"agents", "edge2  heard  400ms        10     1         0        0  -\n"},
-      {"metrics", "web-1     cpu_utilization    0.5  ratio  L0     measured  mean       1.2s\n"},
+      {"metrics",
+       "web-1     edge2  web      d1      L0     compute   cpu_utilization    0.5  ratio      5  optional  "
+       "measured  mean        10.0s  1.2s\n"},
       {"bindings",
        "10.1.0.5  40000      -  tcp    web-1     10.0.2.1  controller  10.0s  500ms        7    900\n"},
       {"events", "2026-01-31T12:00:00.000Z  instance-up  web-1    -\n"}};
@@ -142,6 +146,18 @@ TEST(RenderExplain, SaysWhereAndWhy) {
       "A new demand would now go to web-2.\n"
       "     INSTANCE  STATE  COST  LOAD  CAPACITY  BINDINGS  EXCLUDED  METRICS\n"
       "  *  web-2     up      0.4   0.3        20         8  -         cpu_utilization=0.3 (1.2s old)\n");
+}
+
+TEST(RenderExplain, ShowsScoresWhereThereAre) {
+  Json answer = Json::parse(kExplanation);
+  answer["candidates"][0]["levels"] = {{"l1_compute", 7}, {"l1_communication", 6.25}, {"l2", 6.25}};
+  answer["candidates"].push_back({{"instance", "web-1"}, {"state", "up"}, {"bindings", 1}});
+  answer["bound"][0]["decision"]["candidates"][1]["levels"] = {{"l1_service", 3}, {"l2", 3}};
+  const std::string text = *RenderExplain(answer, kNow);
+  EXPECT_THAT(text, HasSubstr("BINDINGS  EXCLUDED  L1 COMPUTE  L1 COMM  L1 SERVICE    L2  METRICS\n"
+                              "  *  web-2     up      0.4   0.3        20         8  -                  7"
+                              "     6.25           -  6.25  cpu_utilization=0.3 (1.2s old)\n"));
+  EXPECT_THAT(text, HasSubstr("0.2        16         7  -                  -        -           3   3  -\n"));
 }
 
 TEST(RenderList, ServicesOfTheSwitchesShowTheirShares) {
