@@ -96,8 +96,6 @@ void WarnOfController(const ControllerConfig& controller, std::vector<std::strin
 std::vector<std::string> FabricWarnings(const FabricConfig& config) {
   std::vector<std::string> out;
   WarnOfMetrics(config, &out);
-}
-
   WarnOfController(config.controller, &out);
   WarnOfServices(config, &out);
   for (const SwitchConfig& sw : config.switches) {
