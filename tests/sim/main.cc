@@ -9,6 +9,7 @@
 
 #include "schema/config/codec.h"
 #include "tests/sim/csv_report.h"
+#include "tests/sim/html_report.h"
 #include "tests/sim/matrix.h"
 
 namespace dyncast::sim {
@@ -24,6 +25,7 @@ struct Arguments {
   std::string duration;
   unsigned threads = 1;
   std::string csv;
+  std::string html;
   bool quiet = false;
 };
 
@@ -94,6 +96,7 @@ int Main(int argc, char** argv) {
   app.add_option("--duration", a.duration, "in place of the scenario's");
   app.add_option("--threads", a.threads, "runs at the same time")->check(CLI::Range(1u, 256u));
   app.add_option("--csv", a.csv, "write the results there");
+  app.add_option("--html", a.html, "write a page with plots there");
   app.add_flag("--quiet", a.quiet, "no table on the standard output");
   app.set_version_flag("--version", DYNCAST_VERSION);
   try {
@@ -118,6 +121,7 @@ int Main(int argc, char** argv) {
   const std::vector<Cell> cells = RunMatrix(spec);
   if (!a.quiet) fmt::print("{}", TextReport(cells));
   if (!a.csv.empty()) WriteFile(a.csv, CsvReport(cells));
+  if (!a.html.empty()) WriteFile(a.html, HtmlReport(cells));
   return 0;
 }
 
