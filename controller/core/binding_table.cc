@@ -106,6 +106,9 @@ uint32_t* BindingTable::Slot(std::vector<uint32_t>* counts, size_t i) {
 void BindingTable::Count(const BindingRow& row, int32_t change) {
   const auto add = [change](uint32_t* count) { *count += static_cast<uint32_t>(change); };
   add(Slot(&per_instance_, row.instance.value()));
+  if (per_instance_at_.size() <= row.instance.value())
+    per_instance_at_.resize(size_t{row.instance.value()} + 1);
+  add(Slot(&per_instance_at_[row.instance.value()], row.key.at.value()));
   add(Slot(&per_switch_, row.key.at.value()));
   const size_t service = row.key.service.value();
   if (per_service_.size() <= service) per_service_.resize(service + 1);
@@ -126,7 +129,9 @@ size_t BindingTable::bytes() const {
   size_t total = sizeof(*this);
   for (const Shard& shard : shards_) total += shard.slots.capacity() * sizeof(BindingRow);
   total += (per_instance_.capacity() + per_switch_.capacity()) * sizeof(uint32_t);
-  for (const auto& counts : per_service_) total += sizeof(counts) + counts.capacity() * sizeof(uint32_t);
+  for (const auto* table : {&per_service_, &per_instance_at_}) {
+    for (const auto& counts : *table) total += sizeof(counts) + counts.capacity() * sizeof(uint32_t);
+  }
   return total;
 }
 

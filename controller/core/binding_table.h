@@ -94,6 +94,10 @@ class BindingTable {
   size_t size() const { return size_; }
   size_t bytes() const;
   uint32_t CountOf(InstanceId instance) const { return At(per_instance_, instance.value()); }
+  uint32_t CountOf(InstanceId instance, SwitchId at) const {
+    if (instance.value() >= per_instance_at_.size()) return 0;
+    return At(per_instance_at_[instance.value()], at.value());
+  }
   uint32_t CountAt(SwitchId at) const { return At(per_switch_, at.value()); }
   uint32_t CountOf(ServiceId service, SwitchId at) const;
   uint64_t CountOf(ServiceId service) const;
@@ -116,6 +120,7 @@ class BindingTable {
   std::array<Shard, kShards> shards_;
   size_t size_ = 0;
   std::vector<uint32_t> per_instance_;
+  std::vector<std::vector<uint32_t>> per_instance_at_;  // [instance][switch]
   std::vector<uint32_t> per_switch_;
   std::vector<std::vector<uint32_t>> per_service_;  // [service][switch]
 };

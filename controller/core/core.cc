@@ -129,7 +129,10 @@ void Core::Impl::Tell(std::string kind, std::string subject, std::string detail,
 void Core::Impl::End(const BindingKey& key, EndReason reason, std::optional<uint64_t> packets,
                      std::optional<uint64_t> bytes, Now now, Effects* effects) {
   const BindingKey copy = key;  // `key` may be the row's own
-  if (!table_.Erase(copy)) return;
+  const BindingRow* row = table_.Find(copy);
+  if (row == nullptr) return;
+  NoteUnbound(*row, now.mono);
+  table_.Erase(copy);
   Emit(BindingEnded{.key = copy, .reason = reason, .at = now.wall, .packets = packets, .bytes = bytes},
        effects);
 }

@@ -1,5 +1,6 @@
 // The hot path: a demand without a usable flow. O(instances of the service), no allocation of its own.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "controller/core/core_impl.h"
@@ -143,7 +144,7 @@ void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, 
   effects->emplace_back(InstallBinding{.at = row->key.at, .flow = FlowOf(*row)});
 }
 
-uint64_t Core::Impl::Gather(const Service& service, bool v4, MonoTime now,
+uint64_t Core::Impl::Gather(const Service& service, bool v4, const Switch* at, MonoTime now,
                             std::vector<Candidate>* candidates) const {
   const Selection& selection = service.spec.selection;
   candidates->clear();
@@ -159,9 +160,24 @@ uint64_t Core::Impl::Gather(const Service& service, bool v4, MonoTime now,
         .request_rate = If(fresh, metrics.request_rate()),
         .estimate = If(fresh && now - metrics.estimated_at() <= selection.metrics_expiry, metrics.estimate()),
         .bindings = table_.CountOf(instance->id()),
+        .bindings_here = at != nullptr ? table_.CountOf(instance->id(), at->id) : 0,
         .fresh = fresh,
         .credit = instance->credit,
+        .recent = instance->recent,
         .chosen_at = instance->chosen_at};
+    if (at != nullptr) {
+      const Distance distance = DistanceTo(*at, *instance, selection.metrics_expiry, now);
+      if (distance.rtt_s >= 0) c.rtt_s = distance.rtt_s;
+      if (distance.loss >= 0) c.loss = distance.loss;
+      c.bound_here_per_s = instance->load.bound_per_s(at->id, now);
+    }
+    const InstanceLoad::Busy busy = instance->load.Now(c.bindings, now, service.load);
+    c.ahead = busy.ahead;
+    c.spread = busy.spread;
+    c.workers = If(fresh, instance->load.workers());
+    c.service_s = instance->load.service_s(service.load, fresh, now);
+    c.full_per_s = If(fresh, instance->load.full_per_s());
+    c.bound_per_s = instance->load.bound_per_s(now);
     const std::optional<double>& most = instance->record.capacity.max_sessions;
     const double sessions = fresh ? metrics.sessions().value_or(0) : 0;
     if (instance->record.state == InstanceState::kDown) {
@@ -190,9 +206,11 @@ uint64_t Core::Impl::Gather(const Service& service, bool v4, MonoTime now,
 void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const BindingKey& key,
                            BindingRow* row, Now now, Effects* effects) {
   const bool gone = row != nullptr;
-  const uint64_t shape = Gather(*service, event.demand.client.is_v4(), now.mono, &candidates_);
-  const Policy& policy = PolicyOf(service->spec.selection.policy);
-  const Choice choice = chooser_.Choose(policy, &candidates_);
+  Switch* at_switch = FindSwitch(key.at);
+  const uint64_t shape = Gather(*service, event.demand.client.is_v4(), at_switch, now.mono, &candidates_);
+  const Selection& selection = service->spec.selection;
+  const Policy& policy = PolicyOf(selection.policy);
+  const Choice choice = chooser_.Choose(policy, SituationOf(*service), selection.max_share, &candidates_);
   if (gone) {
     ++reselected_;
     End(key, GoneReason(row->instance), row->packets, std::nullopt, now, effects);
@@ -212,6 +230,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   }
 
   const InstanceId instance = candidates_[chosen->index].instance;
+  NoteBound(*service, registry_.Find(instance), *at_switch, now.mono);
   const Decis at = Since(now.mono);
   BindingRow* bound = table_.Insert(
       {.key = key, .instance = instance, .last_seen = at, .idle_timeout_s = IdleTimeout(*service, event, 0)});
@@ -241,6 +260,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   for (const Candidate& c : candidates_) {
     Instance* kept = registry_.Find(c.instance);
     kept->credit = c.credit;
+    kept->recent = c.recent;
     kept->chosen_at = c.chosen_at;
   }
   ++registry_.Find(instance)->demands;
@@ -300,8 +320,11 @@ void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects*
                                .switch_id = {},
                                .candidates = {}};
   record.candidates.reserve(candidates_.size());
+  const bool expects = PolicyOf(service->spec.selection.policy).expects();
   for (size_t i = 0; i < candidates_.size(); ++i) {
-    record.candidates.push_back(ContextOf(candidates_[i], chooser_.capacities()[i], nullptr, now));
+    CandidateContext& row =
+        record.candidates.emplace_back(ContextOf(candidates_[i], chooser_.capacities()[i], nullptr, now));
+    if (expects && candidates_[i].eligible()) row.expected_ms = chooser_.costs()[i] * 1e3;
   }
   Emit(std::move(record), effects);
 }
@@ -314,6 +337,8 @@ CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, cons
   out.load = c.load;
   if (c.eligible() && capacity > 0) out.capacity = capacity;
   out.request_rate_per_s = c.request_rate;
+  if (c.rtt_s) out.rtt = Micros{std::llround(*c.rtt_s * 1e6)};
+  out.outstanding = c.ahead;
   out.excluded = std::string(ExclusionName(c.exclusion));
   if (!instance->metrics.reported()) return out;
   out.metrics_age = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());

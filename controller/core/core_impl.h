@@ -27,6 +27,14 @@
 
 namespace dyncast::core {
 
+// From a switch to an instance and back. Negative: not known.
+struct Distance {
+  float rtt_s = -1;
+  float loss = -1;
+  uint64_t revision = UINT64_MAX;  // of the table of paths when it was looked up, and when that was
+  MonoTime at{};
+};
+
 struct Switch {
   SwitchId id;
   config::SwitchConfig config;  // unless configured only the role, as recorded
@@ -54,6 +62,7 @@ struct Switch {
   int first_hellos = 0;                   // to come at short intervals
   std::map<ServiceId, uint64_t> unbound;  // as the switch counted last
   std::string last_error;
+  mutable std::vector<Distance> distances;  // by instance: what was looked up
 
   bool forwarder() const { return config.role == SwitchRole::kDForwarder; }
   bool ready() const { return configured && connected && numbers.has_value(); }
@@ -130,7 +139,17 @@ struct Core::Impl {
   void Refuse(const DemandArrived& event, Service* service, Effects* effects);
   // Fills `candidates` with the service's instances as they stand; returns a hash of what excludes them
   // and of which metrics are fresh.
-  uint64_t Gather(const Service& service, bool v4, MonoTime now, std::vector<Candidate>* candidates) const;
+  // As seen from `at`; nullptr: from nowhere.
+  uint64_t Gather(const Service& service, bool v4, const Switch* at, MonoTime now,
+                  std::vector<Candidate>* candidates) const;
+  static Situation SituationOf(const Service& service);
+  // How far the instance is from the switch, as last looked up.
+  Distance DistanceTo(const Switch& at, const Instance& instance, std::chrono::milliseconds expiry,
+                      MonoTime now) const;
+  // Before a binding at `at` begins, before it ends, and before that if it ended by itself.
+  void NoteBound(const Service& service, Instance* instance, const Switch& at, MonoTime now);
+  void NoteUnbound(const BindingRow& row, MonoTime now);
+  void NoteFinished(const FoundBinding& ended, MonoTime now);
   void EmitContext(Service* service, uint64_t shape, Now now, Effects* effects);
   void Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects);
   BindingFlow FlowOf(const BindingRow& row) const;
@@ -147,9 +166,12 @@ struct Core::Impl {
   void UpdateAllShares(Now now, Effects* effects);
   void UpdateDueShares(Now now, Effects* effects);
   // Gathers the family's candidates into candidates_; those that a select group has no room for are excluded.
-  size_t GatherForSlots(const Service& service, bool v4, MonoTime now,
+  size_t GatherForSlots(const Service& service, bool v4, const Switch* at, MonoTime now,
                         std::vector<Candidate>* candidates) const;
-  std::vector<SlotWant> Wants(Service* service, bool v4, Now now, Effects* effects);
+  // Weights that are finite, and 0 for those that take no demands.
+  void WeighForSlots(const Service& service, const std::vector<Candidate>& candidates,
+                     std::vector<double>* weights, std::vector<double>* capacities) const;
+  std::vector<SlotWant> Wants(Service* service, bool v4, const Switch& at, Now now, Effects* effects);
   // True if the slots changed.
   static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
                          ShareUpdate what, MonoTime now, SwitchDispatch* dispatch);

@@ -75,6 +75,7 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
     const auto idle = found.idle_timeout.count() > 0 && found.place == BindingPlace::kTimed
                           ? found.idle_timeout
                           : service->spec.affinity.idle_timeout;
+    NoteBound(*service, registry_.Find(found.instance), *sw, now.mono);
     row = table_.Insert(
         {.key = key,
          .instance = found.instance,

@@ -1,5 +1,6 @@
 // Shares of new demands that switches select for by themselves (dispatch learn): from the policy's weights to
-// slots. Instances that come and go change slots at once; weights alone at most once in kWeightsGap.
+// slots. Instances that come and go change slots at once; weights alone at most once in the service's
+// weights_gap.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 namespace dyncast::core {
 namespace {
 
-constexpr std::chrono::seconds kWeightsGap{1};
 // The same slots on every switch for the same history; nobody outside can choose which slot a key has anyway.
 constexpr uint64_t kSlotSeed = 0x5851F42D4C957F2Dull;
 
@@ -21,9 +21,9 @@ uint32_t CountOf(const std::vector<InstanceId>& slots, InstanceId instance) {
 
 }  // namespace
 
-size_t Core::Impl::GatherForSlots(const Service& service, bool v4, MonoTime now,
+size_t Core::Impl::GatherForSlots(const Service& service, bool v4, const Switch* at, MonoTime now,
                                   std::vector<Candidate>* candidates) const {
-  Gather(service, v4, now, candidates);
+  Gather(service, v4, at, now, candidates);
   AdmitEligible(candidates);
   size_t eligible = 0;
   size_t surplus = 0;
@@ -35,13 +35,29 @@ size_t Core::Impl::GatherForSlots(const Service& service, bool v4, MonoTime now,
   return surplus;
 }
 
-std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, Now now, Effects* effects) {
+void Core::Impl::WeighForSlots(const Service& service, const std::vector<Candidate>& candidates,
+                               std::vector<double>* weights, std::vector<double>* capacities) const {
+  weights->assign(candidates.size(), 0);
+  capacities->assign(candidates.size(), 0);
+  const bool any =
+      std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.eligible(); });
+  if (!any) return;
+  const Selection& selection = service.spec.selection;
+  PolicyOf(selection.policy).Weigh(SituationOf(service), candidates, *weights, *capacities);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (!candidates[i].eligible() || !std::isfinite((*weights)[i]) || !((*weights)[i] > 0)) (*weights)[i] = 0;
+  }
+  if (selection.max_share < 1) BoundWeights(*weights, selection.max_share);
+}
+
+std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, const Switch& at, Now now,
+                                        Effects* effects) {
   std::vector<SlotWant> wants;
   const ServiceSpec& spec = service->spec;
   const bool served = service->configured && spec.dispatch == Dispatch::kLearn &&
                       (v4 ? spec.sid_v4 : spec.sid_v6).has_value();
   if (!served) return wants;
-  const size_t surplus = GatherForSlots(*service, v4, now.mono, &candidates_);
+  const size_t surplus = GatherForSlots(*service, v4, &at, now.mono, &candidates_);
   if (surplus != 0 && service->surplus[v4 ? 1 : 0] == 0) {
     Tell("instances-refused", spec.name,
          fmt::format("{} instances may take demands of IPv{}; dispatch 'learn' selects among at most {}: the "
@@ -50,15 +66,11 @@ std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, Now now, Effe
          now, effects);
   }
   service->surplus[v4 ? 1 : 0] = surplus;
-  std::vector<double> weights(candidates_.size());
-  std::vector<double> capacities(candidates_.size());
-  const bool any =
-      std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.eligible(); });
-  if (!any) return wants;
-  PolicyOf(spec.selection.policy).Weigh(candidates_, weights, capacities);
+  std::vector<double> weights;
+  std::vector<double> capacities;
+  WeighForSlots(*service, candidates_, &weights, &capacities);
   for (size_t i = 0; i < candidates_.size(); ++i) {
-    if (!candidates_[i].eligible() || !std::isfinite(weights[i]) || !(weights[i] > 0)) continue;
-    wants.push_back({.instance = candidates_[i].instance, .weight = weights[i]});
+    if (weights[i] > 0) wants.push_back({.instance = candidates_[i].instance, .weight = weights[i]});
   }
   return wants;
 }
@@ -68,7 +80,8 @@ bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<S
   std::vector<InstanceId>& slots = v4 ? dispatch->slots_v4 : dispatch->slots_v6;
   if (SameInstances(slots, wants)) {
     if (what == ShareUpdate::kInstances || wants.empty()) return false;
-    if (now < dispatch->held_until || now - dispatch->pushed_at < kWeightsGap) return false;
+    if (now < dispatch->held_until || now - dispatch->pushed_at < service.spec.selection.weights_gap)
+      return false;
     if (!SharesDiffer(slots, wants)) return false;
   }
   std::vector<InstanceId> next = AssignSlots(slots, wants, Mix(kSlotSeed, service.id.value() + 1u));
@@ -80,13 +93,13 @@ bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<S
 void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects) {
   service->shares_dirty = false;
   if (what == ShareUpdate::kInstancesAndWeights) service->shares_at = now.mono;
-  const std::vector<SlotWant> wants_v4 = Wants(service, true, now, effects);
-  const std::vector<SlotWant> wants_v6 = Wants(service, false, now, effects);
   for (const auto& sw : switches_) {
     // Before it was found, what it holds is not known.
     if (!sw || !sw->configured || !sw->found_before || sw->forwarder()) continue;
     SwitchDispatch* dispatch = FindDispatch(sw->id, service->id);
     if (dispatch == nullptr) continue;
+    const std::vector<SlotWant> wants_v4 = Wants(service, true, *sw, now, effects);
+    const std::vector<SlotWant> wants_v6 = Wants(service, false, *sw, now, effects);
     const bool changed_v4 = ApplyWants(*service, true, wants_v4, what, now.mono, dispatch);
     const bool changed_v6 = ApplyWants(*service, false, wants_v6, what, now.mono, dispatch);
     if (!changed_v4 && !changed_v6) continue;
@@ -107,7 +120,7 @@ void Core::Impl::UpdateAllShares(Now now, Effects* effects) {
 void Core::Impl::UpdateDueShares(Now now, Effects* effects) {
   services_.ForEach([&](Service& service) {
     if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
-    if (now.mono - service.shares_at < kWeightsGap) return;
+    if (now.mono - service.shares_at < service.spec.selection.weights_gap) return;
     UpdateShares(&service, ShareUpdate::kInstancesAndWeights, now, effects);
   });
 }
@@ -125,12 +138,8 @@ void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* 
   std::vector<double> capacities;
   for (const bool v4 : {true, false}) {
     if (!(v4 ? service.spec.sid_v4 : service.spec.sid_v6)) continue;
-    GatherForSlots(service, v4, now.mono, &candidates_);
-    weights.assign(candidates_.size(), 0);
-    capacities.assign(candidates_.size(), 0);
-    const bool any =
-        std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.eligible(); });
-    if (any) PolicyOf(service.spec.selection.policy).Weigh(candidates_, weights, capacities);
+    GatherForSlots(service, v4, sw, now.mono, &candidates_);
+    WeighForSlots(service, candidates_, &weights, &capacities);
     const std::vector<InstanceId>& slots = dispatch->slots(v4);
     for (size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& c = candidates_[i];

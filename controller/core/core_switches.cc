@@ -201,6 +201,7 @@ void Core::Impl::On(const BindingFlowEnded& event, Now now, Effects* effects) {
     Install(*service, row, now.mono, effects);
     return;
   }
+  if (event.reason == EndReason::kIdle) NoteFinished(event.binding, now.mono);
   End(event.binding.key, event.reason, event.binding.packets, event.binding.bytes, now, effects);
 }
 

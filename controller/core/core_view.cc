@@ -1,5 +1,6 @@
 // What the core shows of itself.
 #include <algorithm>
+#include <cmath>
 
 #include "controller/core/core_impl.h"
 
@@ -213,13 +214,16 @@ void Core::Impl::ExplainChoice(const Service& service, bool v4, std::optional<Sw
   Explanation& out = *explanation;
   const Switch* sw = at ? FindSwitch(*at) : nullptr;
   std::vector<Candidate> candidates;
-  Gather(service, v4, now.mono, &candidates);
-  const Choice choice = chooser_.Choose(PolicyOf(service.spec.selection.policy), &candidates);
+  Gather(service, v4, at ? FindSwitch(*at) : nullptr, now.mono, &candidates);
+  const Selection& selection = service.spec.selection;
+  const Policy& policy = PolicyOf(selection.policy);
+  const Choice choice = chooser_.Choose(policy, SituationOf(service), selection.max_share, &candidates);
   const auto* chosen = std::get_if<Chosen>(&choice);
   for (size_t i = 0; i < candidates.size(); ++i) {
     ExplainedCandidate row = ExplainCandidate(candidates[i], sw, now);
     if (chosen != nullptr && candidates[i].eligible()) {
       row.cost = chooser_.costs()[i];
+      if (policy.expects()) row.expected_ms = chooser_.costs()[i] * 1e3;
       if (chooser_.capacities()[i] > 0) row.capacity = chooser_.capacities()[i];
     }
     out.candidates.push_back(std::move(row));
@@ -251,12 +255,12 @@ void Core::Impl::ExplainShares(const Service& service, bool v4, std::optional<Sw
     out.closed = here->closed;
   }
   std::vector<Candidate> candidates;
-  GatherForSlots(service, v4, now.mono, &candidates);
-  std::vector<double> weights(candidates.size(), 0);
-  std::vector<double> capacities(candidates.size(), 0);
-  bool any = false;
-  for (const Candidate& c : candidates) any = any || c.eligible();
-  if (any) PolicyOf(service.spec.selection.policy).Weigh(candidates, weights, capacities);
+  GatherForSlots(service, v4, at ? &DeciderOf(*sw) : nullptr, now.mono, &candidates);
+  std::vector<double> weights;
+  std::vector<double> capacities;
+  WeighForSlots(service, candidates, &weights, &capacities);
+  const bool any =
+      std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.eligible(); });
   for (size_t i = 0; i < candidates.size(); ++i) {
     ExplainedCandidate row = ExplainCandidate(candidates[i], sw, now);
     if (candidates[i].eligible() && capacities[i] > 0) row.capacity = capacities[i];
@@ -281,6 +285,8 @@ ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, const Switch
   row.state = instance->record.state;
   row.excluded = std::string(ExclusionName(c.exclusion));
   row.load = c.load;
+  if (c.rtt_s) row.rtt = Micros{std::llround(*c.rtt_s * 1e6)};
+  row.outstanding = c.ahead;
   row.bindings = instance->in_plan() ? c.bindings : 0;
   row.scores = ScoresFrom(sw, *instance, now.mono);
   row.metrics = MetricsOf(*instance, now.mono);

@@ -12,11 +12,20 @@ constexpr double kSmoothing = 0.5;
 
 }  // namespace
 
-std::optional<double> FindMetric(const std::vector<MetricSample>& samples, std::string_view name) {
+namespace {
+
+const MetricSample* Find(const std::vector<MetricSample>& samples, std::string_view name) {
   for (const MetricSample& sample : samples) {
-    if (sample.level == MetricLevel::kL0 && sample.name == name) return sample.value;
+    if (sample.level == MetricLevel::kL0 && sample.name == name) return &sample;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+}  // namespace
+
+std::optional<double> FindMetric(const std::vector<MetricSample>& samples, std::string_view name) {
+  const MetricSample* sample = Find(samples, name);
+  return sample != nullptr ? std::optional(sample->value) : std::nullopt;
 }
 
 std::optional<double> LoadOf(const std::vector<MetricSample>& samples, const Selection& selection) {
@@ -38,13 +47,19 @@ std::optional<double> LoadOf(const std::vector<MetricSample>& samples, const Sel
   return load;
 }
 
-void InstanceMetrics::Replace(std::vector<MetricSample> samples, const Selection& selection, MonoTime now) {
+void InstanceMetrics::Replace(std::vector<MetricSample> samples, const Selection& selection, bool counts,
+                              MonoTime now) {
   samples_ = std::move(samples);
   reported_ = true;
+  counts_ = counts;
   at_ = now;
   Redefine(selection);
-  rate_ = FindMetric(samples_, metric::kRequestRate);
+  const MetricSample* rate = Find(samples_, metric::kRequestRate);
+  rate_ = rate != nullptr ? std::optional(rate->value) : std::nullopt;
+  window_s_ = rate != nullptr ? static_cast<double>(rate->window.count()) * 1e-3 : 0;
   sessions_ = FindMetric(samples_, metric::kSessions);
+  latency_ = FindMetric(samples_, metric::kLatency);
+  if (!counts) return;
   if (estimate_ && now - estimated_at_ > selection.metrics_expiry) estimate_.reset();
   // Without requests the report says nothing about capacity.
   if (rate_ && *rate_ > 0 && load_) {

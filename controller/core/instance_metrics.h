@@ -18,14 +18,14 @@ inline constexpr double kLeastUtilisation = 0.02;
 
 class InstanceMetrics {
  public:
-  // Replaces all samples by those of one report and updates the estimate. Samples must be plausible.
-  void Replace(std::vector<MetricSample> samples, const Selection& selection, MonoTime now);
+  // Replaces all samples by those of one report and, if it counts, updates the estimate. Samples must be
+  // plausible. One that does not count is shown, nothing more.
+  void Replace(std::vector<MetricSample> samples, const Selection& selection, bool counts, MonoTime now);
   // The service's definition of load changed.
   void Redefine(const Selection& selection);
 
-  bool Fresh(MonoTime now, std::chrono::milliseconds expiry) const {
-    return reported_ && now - at_ <= expiry;
-  }
+  // The newest report counts, and is not too old.
+  bool Fresh(MonoTime now, std::chrono::milliseconds expiry) const { return counts_ && now - at_ <= expiry; }
   const std::vector<MetricSample>& samples() const { return samples_; }
   // Precondition: reported().
   MonoTime at() const { return at_; }
@@ -35,6 +35,9 @@ class InstanceMetrics {
   std::optional<double> load() const { return load_; }
   std::optional<double> request_rate() const { return rate_; }
   std::optional<double> sessions() const { return sessions_; }
+  std::optional<double> latency() const { return latency_; }  // seconds to serve a request
+  // What request rate and latency are of; 0: not said.
+  double window_s() const { return window_s_; }
   // Requests per second at full use: moving average of request rate over load. `estimated_at` is the
   // last report that could say something about it.
   std::optional<double> estimate() const { return estimate_; }
@@ -43,10 +46,13 @@ class InstanceMetrics {
  private:
   std::vector<MetricSample> samples_;
   bool reported_ = false;
+  bool counts_ = false;
   MonoTime at_{};
   std::optional<double> load_;
   std::optional<double> rate_;
   std::optional<double> sessions_;
+  std::optional<double> latency_;
+  double window_s_ = 0;
   std::optional<double> estimate_;
   MonoTime estimated_at_{};
 };

@@ -79,6 +79,8 @@ void Registry::GoUp(Instance* instance, Now now) {
   if (instance->up()) return;
   instance->up_since = now.mono;
   instance->credit = 0;
+  instance->recent = 0;
+  if (instance->record.state == InstanceState::kDown) instance->load.Clear();
   SetState(instance, InstanceState::kUp, "health", now);
 }
 
@@ -157,6 +159,7 @@ std::optional<Refusal> Registry::Announce(const std::string& agent, const wire::
     instance->history = MetricHistory{};
     instance->scored_at.reset();
     instance->scores.clear();
+    instance->load.Clear();
     Join(instance);
     Note(instance, "instance-changed", announce.bid.ToString(), false);
     changes_.back().rebuilt = true;
@@ -213,9 +216,12 @@ std::optional<Refusal> Registry::Report(const std::string& agent, const wire::Re
   *left_out = report.refused_metrics + (report.metrics.size() - samples.size());
   Service* service = services_->Find(instance->record.service);
   instance->history.Add(samples, service != nullptr ? service->scores : DefaultScoreModel(), now.mono);
-  instance->metrics.Replace(std::move(samples), service != nullptr ? service->spec.selection : Selection{},
-                            now.mono);
-  if (service != nullptr) service->metrics_changed = true;
+  const Selection selection = service != nullptr ? service->spec.selection : Selection{};
+  const bool counts = !instance->up_since || now.mono - *instance->up_since >= selection.blackout;
+  instance->metrics.Replace(std::move(samples), selection, counts, now.mono);
+  if (service == nullptr) return std::nullopt;
+  if (counts) instance->load.Reported(instance->metrics, now.mono, &service->load);
+  service->metrics_changed = true;
   return std::nullopt;
 }
 

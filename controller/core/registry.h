@@ -13,6 +13,7 @@
 
 #include "controller/core/agent_tracker.h"
 #include "controller/core/id_allocator.h"
+#include "controller/core/instance_load.h"
 #include "controller/core/instance_metrics.h"
 #include "controller/core/metric_levels.h"
 #include "controller/core/services.h"
@@ -40,7 +41,9 @@ struct Instance {
   std::optional<MonoTime> scored_at;
   std::vector<InstanceScores> scores;
   WallTime scores_at{};
+  InstanceLoad load;
   double credit = 0;
+  double recent = 0;  // part of the service's last decisions
   uint64_t chosen_at = 0;
   uint64_t demands = 0;
 

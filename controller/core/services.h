@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/core/id_allocator.h"
+#include "controller/core/instance_load.h"
 #include "controller/core/policy.h"
 #include "schema/base/ids.h"
 #include "schema/base/time.h"
@@ -40,6 +41,7 @@ struct Service {
   bool shares_dirty = true;
   MonoTime shares_at{};
   std::array<size_t, 2> surplus{};  // instances that a select group has no room for: IPv6, IPv4
+  ServiceLoad load;
   uint64_t demands = 0;
   uint64_t demands_refused = 0;
   uint64_t demands_unbound = 0;

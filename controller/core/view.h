@@ -146,7 +146,10 @@ struct ExplainedCandidate {
   std::optional<double> cost;
   std::optional<double> load;
   std::optional<double> capacity;
-  std::optional<double> share;  // dispatch learn: part of new demands on the switch asked for, 0..1
+  std::optional<double> share;        // dispatch learn: part of new demands on the switch asked for, 0..1
+  std::optional<Micros> rtt;          // network there and back, from the switch asked for
+  std::optional<double> outstanding;  // demands before the next one, as the core reckons
+  std::optional<double> expected_ms;  // until the demand would be answered, as the policy reckons
   ScoreValues scores{};         // with the way from the switch asked for, if one was
   uint64_t bindings = 0;
   std::vector<MetricView> metrics;

@@ -125,17 +125,23 @@ const Table<Selection>& SelectionTable() {
   using S = Selection;
   static const Table<S> table({
       Value(&S::policy,
-            Words<PolicyKind>({{.word = "round-robin", .value = PolicyKind::kRoundRobin},
-                               {.word = "static", .value = PolicyKind::kStatic},
-                               {.word = "least-loaded", .value = PolicyKind::kLeastLoaded},
+            Words<PolicyKind>({{.word = "auto", .value = PolicyKind::kAuto},
+                               {.word = "least-bindings", .value = PolicyKind::kLeastBindings},
+                               {.word = "water-filling", .value = PolicyKind::kWaterFilling},
                                {.word = "weighted", .value = PolicyKind::kWeighted},
-                               {.word = "least-bindings", .value = PolicyKind::kLeastBindings}}),
-            {.key = "policy", .description = "How an instance is chosen for a new demand."}),
+                               {.word = "power-of-two", .value = PolicyKind::kPowerOfTwo},
+                               {.word = "least-loaded", .value = PolicyKind::kLeastLoaded},
+                               {.word = "lowest-delay", .value = PolicyKind::kLowestDelay},
+                               {.word = "static", .value = PolicyKind::kStatic},
+                               {.word = "round-robin", .value = PolicyKind::kRoundRobin}}),
+            {.key = "policy",
+             .description = "How an instance is chosen for a new demand; docs/selection.md compares them."}),
       Sections(&S::load, LoadTable(),
                {.key = "load",
                 .description = "An instance's load is the sum of weight * value / scale over these.",
                 .fallback = "the largest utilisation that an instance reports",
-                .rule_added = "not with `round-robin` and `static`, which look at no metric"}),
+                .rule_added = "not with `round-robin`, `static` and `lowest-delay`, which look at no metric of "
+                              "instances"}),
       Value(&S::slow_start, Duration<milliseconds>(milliseconds{0}, hours{1}),
             {.key = "slow_start",
              .description = "An instance younger than this gets a growing part of its share; `0s`: all at "
@@ -143,6 +149,18 @@ const Table<Selection>& SelectionTable() {
       Value(&S::metrics_expiry, Duration<milliseconds>(milliseconds{100}, hours{1}),
             {.key = "metrics_expiry",
              .description = "Metrics older than this are not used: the instance counts as average."}),
+      Value(&S::blackout, Duration<milliseconds>(milliseconds{0}, hours{1}),
+            {.key = "blackout",
+             .description = "What an instance reports in this time after it came up is not used: first figures "
+                            "are of its start, not of its work."}),
+      Value(&S::max_share, Number(0, Bound::kExcluded, 1),
+            {.key = "max_share",
+             .description = "No instance gets a larger part of the new demands than this, as long as others can "
+                            "take them; `1`: no bound."}),
+      Value(&S::weights_gap, Duration<milliseconds>(milliseconds{100}, hours{1}),
+            {.key = "weights_gap",
+             .description = "With `dispatch: learn`: weights alone change a switch's shares at most once in this "
+                            "time."}),
   });
   return table;
 }

@@ -54,6 +54,10 @@ std::string_view PolicyKindName(PolicyKind kind) {
     case PolicyKind::kLeastLoaded: return "least-loaded";
     case PolicyKind::kWeighted: return "weighted";
     case PolicyKind::kLeastBindings: return "least-bindings";
+    case PolicyKind::kLowestDelay: return "lowest-delay";
+    case PolicyKind::kPowerOfTwo: return "power-of-two";
+    case PolicyKind::kWaterFilling: return "water-filling";
+    case PolicyKind::kAuto: return "auto";
   }
   return "?";
 }

@@ -75,6 +75,9 @@ struct CandidateContext {
   std::optional<double> load;      // as the service's selection defines it
   std::optional<double> capacity;  // what the policy divides by, in its own unit
   std::optional<double> request_rate_per_s;
+  std::optional<Micros> rtt;          // network there and back, from the switch of the decision
+  std::optional<double> outstanding;  // demands before the next one, as the core reckons
+  std::optional<double> expected_ms;  // until the demand would be answered, as the policy reckons
   std::optional<std::chrono::milliseconds> metrics_age;
   std::string excluded;  // why it could not be chosen; empty if it could
   // dispatch learn: part of new demands that the switch gives it by hash, 0..1.

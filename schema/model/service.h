@@ -68,7 +68,18 @@ std::string_view DispatchName(Dispatch dispatch);
 // What a demand gets when no instance may take it.
 enum class NoInstanceAction : uint8_t { kDrop, kUnreachable /* ICMP type 3 code 1 */ };
 
-enum class PolicyKind : uint8_t { kRoundRobin, kStatic, kLeastLoaded, kWeighted, kLeastBindings };
+// docs/selection.md has formula, source and use of each.
+enum class PolicyKind : uint8_t {
+  kRoundRobin,
+  kStatic,
+  kLeastLoaded,
+  kWeighted,
+  kLeastBindings,
+  kLowestDelay,
+  kPowerOfTwo,
+  kWaterFilling,
+  kAuto,
+};
 std::string_view PolicyKindName(PolicyKind kind);  // "round-robin", "static", ...
 
 // One term of a multi-dimensional load: weight * value / scale.
@@ -88,6 +99,13 @@ struct Selection {
   std::chrono::milliseconds slow_start{0};
   // Metrics older than this are not used (the instance counts as average).
   std::chrono::milliseconds metrics_expiry{10000};
+  // What an instance reports in this time after it came up is not used either: its first figures are of its
+  // start, not of its work. Not after a start of the controller for instances known from before.
+  std::chrono::milliseconds blackout{2000};
+  // No instance gets more than this part of the new demands, as long as others could take them. > 0, <= 1
+  double max_share = 1.0;
+  // dispatch learn: weights alone change a switch's shares at most once in this time.
+  std::chrono::milliseconds weights_gap{1000};
   friend bool operator==(const Selection&, const Selection&) = default;
 };
 

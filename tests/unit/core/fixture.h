@@ -28,6 +28,7 @@ inline ServiceSpec Spec(std::string name, std::string_view sid, uint16_t port,
   spec.sid_v4 = Ip(sid);
   spec.ports = {{.proto = IpProto::kTcp, .first = port, .last = port}};
   spec.selection.policy = policy;
+  spec.selection.blackout = std::chrono::milliseconds{0};
   spec.affinity.store = BindingStoreKind::kTimed;
   return spec;
 }

@@ -11,8 +11,9 @@
 namespace dyncast::core {
 namespace {
 
-constexpr PolicyKind kAll[] = {PolicyKind::kRoundRobin, PolicyKind::kStatic, PolicyKind::kLeastLoaded,
-                               PolicyKind::kWeighted, PolicyKind::kLeastBindings};
+constexpr PolicyKind kAll[] = {PolicyKind::kRoundRobin, PolicyKind::kStatic,        PolicyKind::kLeastLoaded,
+                               PolicyKind::kWeighted,   PolicyKind::kLeastBindings, PolicyKind::kLowestDelay,
+                               PolicyKind::kPowerOfTwo, PolicyKind::kWaterFilling,  PolicyKind::kAuto};
 
 std::vector<Candidate> Some(size_t n) {
   std::vector<Candidate> candidates(n);
@@ -25,7 +26,7 @@ std::vector<int> Shares(PolicyKind kind, std::vector<Candidate> candidates, int 
   Chooser chooser(5);
   std::vector<int> counts(candidates.size());
   for (int i = 0; i < times; ++i) {
-    const Choice choice = chooser.Choose(PolicyOf(kind), &candidates);
+    const Choice choice = chooser.Choose(PolicyOf(kind), {}, 1, &candidates);
     const size_t index = std::get<Chosen>(choice).index;
     chooser.Settle(PolicyOf(kind), &candidates, index);
     ++counts[index];
@@ -57,7 +58,7 @@ TEST(Policy, StaticIsSmooth) {
   Chooser chooser(1);
   int run = 0;
   for (int i = 0; i < 40; ++i) {
-    const size_t index = std::get<Chosen>(chooser.Choose(PolicyOf(PolicyKind::kStatic), &c)).index;
+    const size_t index = std::get<Chosen>(chooser.Choose(PolicyOf(PolicyKind::kStatic), {}, 1, &c)).index;
     chooser.Settle(PolicyOf(PolicyKind::kStatic), &c, index);
     run = index == 0 ? run + 1 : 0;
     EXPECT_LE(run, 3);
@@ -152,7 +153,7 @@ TEST(Policy, ValuesAreFiniteWhateverTheCandidatesSay) {
     for (const PolicyKind kind : kAll) {
       Chooser chooser(round);
       auto copy = c;
-      const Choice choice = chooser.Choose(PolicyOf(kind), &copy);
+      const Choice choice = chooser.Choose(PolicyOf(kind), {}, 1, &copy);
       ASSERT_TRUE(std::holds_alternative<Chosen>(choice));
       ASSERT_LT(std::get<Chosen>(choice).index, c.size());
       Decision decision;
@@ -179,7 +180,7 @@ TEST(Chooser, SaysWhyThereIsNobody) {
   Chooser chooser(1);
   const Policy& policy = PolicyOf(PolicyKind::kRoundRobin);
   const auto why = [&](std::vector<Candidate> c) {
-    return std::get<NoInstance>(chooser.Choose(policy, &c)).reason;
+    return std::get<NoInstance>(chooser.Choose(policy, {}, 1, &c)).reason;
   };
   EXPECT_EQ(why({}), NoInstanceReason::kNoneKnown);
   auto c = Some(2);
@@ -196,7 +197,8 @@ TEST(Chooser, DescribesTheBestFirst) {
   for (size_t i = 0; i < c.size(); ++i) c[i].bindings = static_cast<uint32_t>(20 - i);
   c[11].exclusion = Exclusion::kDraining;
   Chooser chooser(1);
-  ASSERT_TRUE(std::holds_alternative<Chosen>(chooser.Choose(PolicyOf(PolicyKind::kLeastBindings), &c)));
+  ASSERT_TRUE(
+      std::holds_alternative<Chosen>(chooser.Choose(PolicyOf(PolicyKind::kLeastBindings), {}, 1, &c)));
   Decision decision;
   chooser.Describe(c, &decision);
   EXPECT_EQ(decision.candidates, 12);
@@ -225,13 +227,13 @@ TEST(Metrics, LoadIsTheLargestUtilisationOrTheSumOfTerms) {
 TEST(Metrics, ReportReplacesAndExpires) {
   InstanceMetrics metrics;
   MonoTime now{std::chrono::seconds{100}};
-  metrics.Replace({Sample("utilization", 0.5), Sample("request_rate", 50)}, {}, now);
+  metrics.Replace({Sample("utilization", 0.5), Sample("request_rate", 50)}, {}, true, now);
   EXPECT_DOUBLE_EQ(metrics.estimate().value(), 100);
-  metrics.Replace({Sample("utilization", 0.5)}, {}, now + std::chrono::seconds{1});
+  metrics.Replace({Sample("utilization", 0.5)}, {}, true, now + std::chrono::seconds{1});
   EXPECT_EQ(metrics.request_rate(), std::nullopt);
   EXPECT_TRUE(metrics.Fresh(now + std::chrono::seconds{11}, std::chrono::seconds{10}));
   EXPECT_FALSE(metrics.Fresh(now + std::chrono::seconds{12}, std::chrono::seconds{10}));
-  metrics.Replace({Sample("utilization", 0.0), Sample("request_rate", 0)}, {},
+  metrics.Replace({Sample("utilization", 0.0), Sample("request_rate", 0)}, {}, true,
                   now + std::chrono::seconds{20});
   EXPECT_EQ(metrics.estimate(), std::nullopt) << "nothing said about capacity for longer than the expiry";
 }

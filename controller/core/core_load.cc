@@ -1,0 +1,65 @@
+// What each demand tells of its instance's load, and how far instances are.
+#include "controller/core/core_impl.h"
+
+namespace dyncast::core {
+namespace {
+
+// Looking up a path costs more than a decision: one that was looked up just now is used again, even if agents
+// have spoken since.
+constexpr std::chrono::milliseconds kDistanceHold{100};
+// Whatever agents say or not, it may have expired.
+constexpr std::chrono::seconds kDistanceExpiry{1};
+
+double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
+
+}  // namespace
+
+Situation Core::Impl::SituationOf(const Service& service) {
+  return {.sessions = service.load.sessions(),
+          .requests_per_binding_s = service.load.requests_per_binding_s()};
+}
+
+Distance Core::Impl::DistanceTo(const Switch& at, const Instance& instance, std::chrono::milliseconds expiry,
+                                MonoTime now) const {
+  const size_t index = instance.id().value();
+  if (at.distances.size() <= index) at.distances.resize(index + 1);
+  Distance& known = at.distances[index];
+  const Micros age = now - known.at;
+  const bool usable = known.revision != UINT64_MAX && age < kDistanceExpiry &&
+                      (known.revision == paths_.revision() || age < kDistanceHold);
+  if (usable) return known;
+  known = Distance{.revision = paths_.revision(), .at = now};
+  const std::string& place = PlaceOf(at);
+  if (place.empty()) return known;
+  const auto path = paths_.Find(place, instance.record.agent, !instance.record.bid.is_v4(), now, expiry);
+  if (!path) return known;
+  if (path->rtt) known.rtt_s = static_cast<float>(Seconds(*path->rtt));
+  if (path->loss) known.loss = static_cast<float>(*path->loss);
+  return known;
+}
+
+void Core::Impl::NoteBound(const Service& service, Instance* instance, const Switch& at, MonoTime now) {
+  const Distance distance = DistanceTo(at, *instance, service.spec.selection.metrics_expiry, now);
+  instance->load.Bound(at.id, std::max(0.0F, distance.rtt_s), table_.CountOf(instance->id()), now,
+                       service.load);
+}
+
+void Core::Impl::NoteUnbound(const BindingRow& row, MonoTime now) {
+  Instance* instance = registry_.Find(row.instance);
+  const Service* service = services_.Find(row.key.service);
+  if (instance == nullptr || service == nullptr) return;
+  instance->load.Unbound(table_.CountOf(instance->id()), now, service->load);
+}
+
+void Core::Impl::NoteFinished(const FoundBinding& ended, MonoTime now) {
+  Instance* instance = registry_.Find(ended.instance);
+  Service* service = services_.Find(ended.key.service);
+  const Switch* at = FindSwitch(ended.key.at);
+  if (instance == nullptr || service == nullptr || at == nullptr || ended.age < ended.idle_age) return;
+  const double active_s = Seconds(ended.age - ended.idle_age);
+  const Distance distance = DistanceTo(*at, *instance, service->spec.selection.metrics_expiry, now);
+  service->load.Finished(active_s, Seconds(ended.idle_age));
+  instance->load.Finished(active_s, std::max(0.0F, distance.rtt_s), now);
+}
+
+}  // namespace dyncast::core
