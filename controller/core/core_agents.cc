@@ -49,6 +49,10 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
     if (left_out > 0) counters_["metrics-refused"] += left_out;
     if (!refusal) {
       Instance* instance = registry_.FindByName(report->instance);
+      Service* service = services_.Find(instance->record.service);
+      if (service != nullptr && instance->metrics.counts()) {
+        instance->load.Reported(instance->metrics, table_.CountOf(instance->id()), now.mono, &service->load);
+      }
       CheckLevels(message.agent, *instance, now, effects);
       UpdateScores(instance, now);
       Emit(MetricsRecord{.instance = instance->id(),

@@ -17,6 +17,9 @@ constexpr uint32_t kRefusedGap = 10;
 // How long a plan may take until the switch holds it.
 constexpr std::chrono::seconds kPlanUnderWay{1};
 
+// What is believed of instances' pace is looked at anew after this time.
+constexpr std::chrono::milliseconds kPaceHold{50};
+
 template <typename T>
 std::optional<T> If(bool condition, const std::optional<T>& value) {
   return condition ? value : std::nullopt;
@@ -152,31 +155,29 @@ uint64_t Core::Impl::Gather(const Service& service, bool v4, const Switch* at, M
   for (const Instance* instance : service.members) {
     const InstanceMetrics& metrics = instance->metrics;
     const bool fresh = metrics.Fresh(now, selection.metrics_expiry);
-    Candidate c{
-        .instance = instance->id(),
-        .rated_requests_per_s = instance->record.capacity.requests_per_s,
-        .cpu_cores = instance->record.capacity.cpu_cores,
-        .load = If(fresh, metrics.load()),
-        .request_rate = If(fresh, metrics.request_rate()),
-        .estimate = If(fresh && now - metrics.estimated_at() <= selection.metrics_expiry, metrics.estimate()),
-        .bindings = table_.CountOf(instance->id()),
-        .bindings_here = at != nullptr ? table_.CountOf(instance->id(), at->id) : 0,
-        .fresh = fresh,
-        .credit = instance->credit,
-        .recent = instance->recent,
-        .chosen_at = instance->chosen_at};
+    Candidate& c = candidates->emplace_back();
+    c.instance = instance->id();
+    c.rated_requests_per_s = instance->record.capacity.requests_per_s;
+    c.cpu_cores = instance->record.capacity.cpu_cores;
+    c.load = If(fresh, metrics.load());
+    c.request_rate = If(fresh, metrics.request_rate());
+    c.estimate = If(fresh && now - metrics.estimated_at() <= selection.metrics_expiry, metrics.estimate());
+    c.bindings = table_.CountOf(instance->id());
+    c.fresh = fresh;
+    c.credit = instance->credit;
+    c.recent = instance->recent;
+    c.chosen_at = instance->chosen_at;
     if (at != nullptr) {
       const Distance distance = DistanceTo(*at, *instance, selection.metrics_expiry, now);
+      c.bindings_here = table_.CountOf(instance->id(), at->id);
       if (distance.rtt_s >= 0) c.rtt_s = distance.rtt_s;
       if (distance.loss >= 0) c.loss = distance.loss;
       c.bound_here_per_s = instance->load.bound_per_s(at->id, now);
     }
     const InstanceLoad::Busy busy = instance->load.Now(c.bindings, now, service.load);
     c.ahead = busy.ahead;
-    c.spread = busy.spread;
-    c.workers = If(fresh, instance->load.workers());
-    c.service_s = instance->load.service_s(service.load, fresh, now);
-    c.full_per_s = If(fresh, instance->load.full_per_s());
+    c.ahead_known = busy.known;
+    c.pace = instance->load.pace();
     c.bound_per_s = instance->load.bound_per_s(now);
     const std::optional<double>& most = instance->record.capacity.max_sessions;
     const double sessions = fresh ? metrics.sessions().value_or(0) : 0;
@@ -198,7 +199,6 @@ uint64_t Core::Impl::Gather(const Service& service, bool v4, const Switch* at, M
     }
     shape = Mix(shape ^ (static_cast<uint64_t>(c.exclusion) * 2 + (fresh ? 1 : 0) + 0x51ED270Bu),
                 0x9E3779B97F4A7C15ull ^ instance->id().value());
-    candidates->push_back(c);
   }
   return shape;
 }
@@ -207,6 +207,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
                            BindingRow* row, Now now, Effects* effects) {
   const bool gone = row != nullptr;
   Switch* at_switch = FindSwitch(key.at);
+  if (service->paces_at + kPaceHold <= now.mono) UpdatePaces(service, now.mono);
   const uint64_t shape = Gather(*service, event.demand.client.is_v4(), at_switch, now.mono, &candidates_);
   const Selection& selection = service->spec.selection;
   const Policy& policy = PolicyOf(selection.policy);

@@ -142,6 +142,8 @@ struct Core::Impl {
   // As seen from `at`; nullptr: from nowhere.
   uint64_t Gather(const Service& service, bool v4, const Switch* at, MonoTime now,
                   std::vector<Candidate>* candidates) const;
+  // From what was seen of the members' pace to what is believed.
+  void UpdatePaces(Service* service, MonoTime now);
   static Situation SituationOf(const Service& service);
   // How far the instance is from the switch, as last looked up.
   Distance DistanceTo(const Switch& at, const Instance& instance, std::chrono::milliseconds expiry,
@@ -277,6 +279,8 @@ struct Core::Impl {
   Neighbors neighbors_;
   mutable Chooser chooser_;
   std::vector<Candidate> candidates_;  // scratch
+  std::vector<SeenPace> seen_;         // scratch
+  std::vector<Pace> believed_;         // scratch
   uint64_t next_context_;
   // Rows without a flow, each with the time to look at it again.
   std::deque<std::pair<MonoTime, BindingKey>> flowless_;

@@ -16,7 +16,27 @@ double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
 
 Situation Core::Impl::SituationOf(const Service& service) {
   return {.sessions = service.load.sessions(),
-          .requests_per_binding_s = service.load.requests_per_binding_s()};
+          .requests_per_binding_s = service.load.requests_per_binding_s(),
+          .bend = service.load.bend()};
+}
+
+void Core::Impl::UpdatePaces(Service* service, MonoTime now) {
+  service->paces_at = now;
+  seen_.clear();
+  size_t rated = 0;
+  for (const Instance* instance : service->members) {
+    const bool fresh = instance->metrics.Fresh(now, service->spec.selection.metrics_expiry);
+    seen_.push_back(instance->load.Seen(service->load, fresh, now));
+    rated += instance->record.capacity.requests_per_s ? 1 : 0;
+  }
+  for (size_t i = 0; i < seen_.size(); ++i) {
+    const Capacity& capacity = service->members[i]->record.capacity;
+    const auto& fixed = rated == seen_.size() ? capacity.requests_per_s : capacity.cpu_cores;
+    seen_[i].fixed = fixed.value_or(0);
+  }
+  believed_.resize(seen_.size());
+  Believe(seen_, service->load.sessions(), believed_);
+  for (size_t i = 0; i < seen_.size(); ++i) service->members[i]->load.SetPace(believed_[i]);
 }
 
 Distance Core::Impl::DistanceTo(const Switch& at, const Instance& instance, std::chrono::milliseconds expiry,

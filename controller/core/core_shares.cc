@@ -93,6 +93,7 @@ bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<S
 void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects) {
   service->shares_dirty = false;
   if (what == ShareUpdate::kInstancesAndWeights) service->shares_at = now.mono;
+  UpdatePaces(service, now.mono);
   for (const auto& sw : switches_) {
     // Before it was found, what it holds is not known.
     if (!sw || !sw->configured || !sw->found_before || sw->forwarder()) continue;

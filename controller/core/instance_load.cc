@@ -6,17 +6,8 @@
 namespace dyncast::core {
 namespace {
 
-// Of single service times: standard deviation over mean. Those of real services are between 1 and 2.
-constexpr double kVariation = 1.3;
-// So many standard deviations are no chance. It must get worse less clearly than better: not to see that an
-// instance became slow costs more than to think so for a moment.
-constexpr double kWorse = 2.5;
-constexpr double kBetter = 3;
-
 // Averages over the last seconds.
 constexpr double kTau = 2.0;
-// Own samples: as many demands as this should have been served.
-constexpr double kOwnSample = 16;
 // Of ServiceLoad's counts.
 constexpr double kServiceSeconds = 600;
 constexpr double kFinishedMemory = 256;
@@ -25,31 +16,18 @@ constexpr double kManyRequests = 1.5;
 constexpr double kUseSeconds = 60;
 // What is known of bindings that ended earlier is not used.
 constexpr std::chrono::seconds kLifeExpiry{30};
-// An instance whose bindings live this much longer than it claims to serve is not believed.
-constexpr double kDoubt = 0.4;
+constexpr double kLifeMemory = 32;
+// An instance that gets no demands must be tried again: in so many seconds most of what is known is forgotten.
+constexpr double kFade = 5;
+// How fast ServiceLoad::bend follows.
+constexpr double kBendStep = 0.02;
+// An instance whose bindings live this many times longer than what it reports lets expect is not believed.
+constexpr double kDoubt = 2.5;
 constexpr double kLeastService = 1e-6;
-constexpr double kUnknownService = 0.01;
 
 double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
 
 }  // namespace
-
-// ---- Track --------------------------------------------------------------------------------------
-
-void Track::Add(double sample, double values, double fresh) {
-  if (!(sample > 0) || !std::isfinite(sample) || !(values > 0) || !(fresh > 0)) return;
-  if (weight_ > 0) {
-    const double deviation = kVariation * mean_ * std::sqrt(1 / values + 1 / weight_);
-    const double off = (sample - mean_) / deviation;
-    if (off < kWorse && off > -kBetter) {
-      weight_ = std::min(weight_ + fresh, most_);
-      mean_ += (sample - mean_) * std::min(1.0, fresh / weight_);
-      return;
-    }
-  }
-  mean_ = sample;
-  weight_ = std::min(values, most_);
-}
 
 // ---- ServiceLoad --------------------------------------------------------------------------------
 
@@ -70,36 +48,37 @@ void ServiceLoad::Reported(double window_s, double bound, double held_s, double 
   sessions_ = bound_ > 0 && requests_ > kManyRequests * bound_;
 }
 
-// ---- InstanceLoad -------------------------------------------------------------------------------
-
-InstanceLoad::Pace InstanceLoad::PaceNow(const ServiceLoad& service, MonoTime now) const {
-  const double service_time =
-      service_s(service, true, now).value_or(service.active_s().value_or(kUnknownService));
-  return {.service_s = std::max(service_time, kLeastService), .workers = workers().value_or(1)};
+void ServiceLoad::Observed(double expected, double actual) {
+  bend_ = std::clamp(bend_ - kBendStep * (actual - expected) / (expected + actual + 1), 0.5, 4.0);
 }
+
+// ---- InstanceLoad -------------------------------------------------------------------------------
 
 double InstanceLoad::ServerPart() const {
   if (mean_held_ <= 0) return 1;
   return std::clamp(1 - travelling_ / mean_held_, 0.05, 1.0);
 }
 
+// A queue that is known as a mean: it gets shorter as one does in the long run that is as long in the mean
+// (pointwise stationary fluid flow, Wang, Tipper, Banerjee 1996).
 double InstanceLoad::QueueAt(MonoTime now, const ServiceLoad& service) const {
   double left_s = Seconds(now - at_);
-  if (left_s <= 0 || queue_ <= 0) return queue_;
-  const Pace pace = PaceNow(service, now);
+  if (left_s <= 0 || queue_ <= 1e-6) return queue_;
   // Part of the time that a demand is at the instance, not on its way.
   const double rtt_s = bound_per_s_ > 0 ? travelling_ / bound_per_s_ : 0;
-  const double there_s = pace.service_s * std::max(1.0, queue_ / pace.workers);
+  const double there_s = pace_.service_s * std::max(1.0, queue_ / pace_.workers);
   const double there = there_s / (there_s + rtt_s);
   double queue = queue_;
-  const double full = pace.workers / there;  // more than these wait
-  if (queue > full) {
-    const double until_s = (queue - full) * pace.service_s / pace.workers;
-    if (until_s >= left_s) return queue - left_s * pace.workers / pace.service_s;
-    left_s -= until_s;
-    queue = full;
+  const double longest_s = 4 * pace_.service_s;
+  for (int step = 0; step < 16 && left_s > 0; ++step) {
+    const double for_s = step < 15 ? std::min(left_s, longest_s) : left_s;
+    left_s -= for_s;
+    const double use = UseOf(queue * there, pace_.workers, service.bend());
+    // As if the rate per demand stayed: never below 0.
+    queue *= std::exp(-for_s * pace_.full_per_s * use / queue);
+    if (queue < 1e-6) return 0;
   }
-  return queue * std::exp(-left_s * there / pace.service_s);
+  return queue;
 }
 
 void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& service) {
@@ -117,12 +96,16 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& servi
   travelling_ *= kept;
   bound_per_s_ *= kept;
   held_s_ += held * passed_s;
-  busy_s_ += std::min(held * ServerPart(), workers().value_or(1)) * passed_s;
+  own_.Busy(std::min(held * ServerPart(), pace_.workers) * passed_s);
+  if (held == 0) own_.Fade(std::exp(-passed_s / kFade));
   at_ = now;
 }
 
 void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service) {
   Advance(held, now, service);
+  const double ahead = Now(held, now, service).ahead;
+  const double foreseen_s = pace_.service_s * std::max(1.0, (ahead + 1) / pace_.workers);
+  foreseen_s_ += (foreseen_s - foreseen_s_) / kLifeMemory;
   travelling_ += rtt_s / kTau;
   bound_per_s_ += 1 / kTau;
   queue_ = std::min(queue_ + 1, held + 1.0);
@@ -131,30 +114,23 @@ void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now,
   Rate& rate = bound_at_[at.value()];
   rate.per_s = rate.per_s * std::exp(-Seconds(now - rate.at) / kTau) + 1 / kTau;
   rate.at = now;
-  Sample(now, service);
 }
 
 void InstanceLoad::Unbound(uint32_t held, MonoTime now, const ServiceLoad& service) {
   Advance(held, now, service);
   queue_ = std::min(queue_, std::max(0.0, held - 1.0));
-  done_ += 1;
-  Sample(now, service);
-}
-
-// A sample is due when so many have been served, or should have been.
-void InstanceLoad::Sample(MonoTime now, const ServiceLoad& service) {
-  if (done_ < kOwnSample && (!own_.known() || busy_s_ < kOwnSample * PaceNow(service, now).service_s)) return;
-  own_.Add(busy_s_ / std::max(done_, 0.5), std::max(done_, 1.0), std::max(done_, 1.0));
-  busy_s_ = 0;
-  done_ = 0;
+  own_.Done();
 }
 
 void InstanceLoad::Finished(double active_s, double rtt_s, MonoTime now) {
-  life_.Add(std::max(active_s - rtt_s, kLeastService), 1, 1);
+  lives_ = std::min(lives_ + 1, kLifeMemory);
+  life_s_ += (std::max(active_s - rtt_s, kLeastService) - life_s_) / lives_;
   life_at_ = now;
 }
 
-void InstanceLoad::Reported(const InstanceMetrics& metrics, MonoTime now, ServiceLoad* service) {
+void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now,
+                            ServiceLoad* service) {
+  Advance(held, now, *service);
   const double since_s = reported_ ? Seconds(now - reported_at_) : 0;
   reported_at_ = now;
   reported_ = true;
@@ -176,44 +152,51 @@ void InstanceLoad::Reported(const InstanceMetrics& metrics, MonoTime now, Servic
       }
     }
   }
+  if (since_s > 0 && rate && *rate <= 0) {
+    service_.Fade(std::exp(-since_s / kFade));
+    cost_.Fade(std::exp(-since_s / kFade));
+  }
   if (since_s > 0 && rate) service->Reported(since_s, bound_, held_s_, *rate * since_s);
   held_s_ = 0;
   bound_ = 0;
   // How many it has now.
-  const std::optional<double> sessions = metrics.sessions();
-  if (sessions) {
-    Advance(static_cast<uint32_t>(std::lround(mean_held_)), now, *service);
-    queue_ = *sessions;
+  if (metrics.sessions()) {
+    const double actual = std::min(*metrics.sessions(), static_cast<double>(held));
+    service->Observed(queue_, actual);
+    queue_ = actual;
   }
 }
 
 InstanceLoad::Busy InstanceLoad::Now(uint32_t held, MonoTime now, const ServiceLoad& service) const {
   // Half of those that travel are on their way back.
   const double back = mean_held_ > 0 ? std::clamp(0.5 * travelling_ / mean_held_, 0.0, 0.95) : 0;
-  if (service.exact() || service.sessions()) return {.ahead = held * (1 - back), .spread = 0};
-  const double queue = QueueAt(now, service);
-  return {.ahead = queue * (1 - back), .spread = std::sqrt(queue / 2)};
+  if (service.exact() || service.sessions()) return {.ahead = held * (1 - back), .known = true};
+  return {.ahead = QueueAt(now, service) * (1 - back), .known = false};
 }
 
-std::optional<double> InstanceLoad::service_s(const ServiceLoad& service, bool fresh, MonoTime now) const {
-  std::optional<double> seconds;
-  if (fresh && service_.known()) seconds = service_.value();
-  if (service.sessions()) return seconds;
-  if (service.exact() && own_.known()) seconds = own_.value();
-  if (life_.known() && now - life_at_ <= kLifeExpiry) {
-    seconds = std::max(seconds.value_or(0), kDoubt * life_.value());
+SeenPace InstanceLoad::Seen(const ServiceLoad& service, bool fresh, MonoTime now) const {
+  SeenPace seen;
+  if (fresh && service_.known()) {
+    seen.service_s = service_.value();
+    seen.service_weight = service_.weight();
   }
-  return seconds;
-}
-
-std::optional<double> InstanceLoad::workers() const {
-  if (use_s_ <= 0 || work_s_ <= 0) return std::nullopt;
-  return std::clamp(work_s_ / use_s_, 0.1, 1e6);
-}
-
-std::optional<double> InstanceLoad::full_per_s() const {
-  if (!cost_.known()) return std::nullopt;
-  return 1 / cost_.value();
+  if (fresh && work_s_ > 0 && use_s_ > 0) seen.workers = work_s_ / use_s_;
+  if (fresh && cost_.known()) {
+    seen.full_per_s = 1 / cost_.value();
+    seen.full_weight = cost_.weight();
+  }
+  if (service.sessions()) return seen;
+  if (service.exact()) {
+    if (own_.known()) {
+      seen.service_s = own_.value();
+      seen.service_weight = own_.weight();
+    }
+    return seen;
+  }
+  if (seen.service_s && lives_ >= kLifeMemory && now - life_at_ <= kLifeExpiry) {
+    seen.service_s = *seen.service_s * std::max(1.0, life_s_ / (kDoubt * foreseen_s_));
+  }
+  return seen;
 }
 
 double InstanceLoad::bound_per_s(MonoTime now) const {

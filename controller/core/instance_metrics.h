@@ -30,6 +30,8 @@ class InstanceMetrics {
   // Precondition: reported().
   MonoTime at() const { return at_; }
   bool reported() const { return reported_; }
+  // The newest report came after the service's blackout.
+  bool counts() const { return counts_; }
 
   // All of the newest report, whatever its age.
   std::optional<double> load() const { return load_; }

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "controller/core/pace.h"
 #include "schema/base/ids.h"
 #include "schema/model/service.h"
 
@@ -31,11 +32,9 @@ struct Candidate {
   std::optional<double> rtt_s;  // >= 0
   std::optional<double> loss;   // 0..1, of both ways together
   // The core's own account of it, see InstanceLoad.
-  double ahead = 0;                  // demands before the next one
-  double spread = 0;                 // standard deviation of that
-  std::optional<double> workers;     // requests served at a time, > 0
-  std::optional<double> service_s;   // to serve one, > 0
-  std::optional<double> full_per_s;  // requests per second at full use, > 0
+  double ahead = 0;          // demands before the next one
+  bool ahead_known = true;   // exactly; else as expected
+  Pace pace;
   double bound_per_s = 0;            // demands lately, fabric-wide
   double bound_here_per_s = 0;       // of these at the switch where the demand entered
   float warmth = 1;                  // slow start: part of its share, 0.1..1
@@ -59,6 +58,7 @@ struct Situation {
   // Bindings carry several requests with pauses in between.
   bool sessions = false;
   double requests_per_binding_s = 0;  // of each that stands; 0: not known
+  double bend = 1;                    // see UseOf
 };
 
 class Policy {

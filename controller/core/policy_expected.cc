@@ -1,6 +1,5 @@
 // Policies that reckon when a demand would be answered: auto, water-filling.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
@@ -10,80 +9,20 @@
 namespace dyncast::core {
 namespace {
 
-// When nobody says or shows how long a request takes.
-constexpr double kUnknownService_s = 0.01;
 // How sharply waiting begins where all workers are busy, in demands: what is known of an instance is never
 // quite true.
 constexpr double kSoftness = 0.5;
 
-// How an instance serves, with what is not known of it put in from the others.
-struct Pace {
-  double service_s = 0;
-  double workers = 0;
-  double full_per_s = 0;
-};
+// How much longer waits are than with exponential service times (Pollaczek, Khinchine).
+constexpr double kQueueing = (1 + kServiceVariation * kServiceVariation) / 2;
 
-class Paces {
- public:
-  // `fixed`: static capacities.
-  Paces(const Situation& situation, Candidates candidates, std::span<const double> fixed)
-      : sessions_(situation.sessions) {
-    double workers = 0;
-    double workers_n = 0;
-    double full = 0;
-    double full_n = 0;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      const Candidate& c = candidates[i];
-      if (!c.eligible()) continue;
-      if (Usable(c.workers)) {
-        workers += *c.workers / fixed[i];
-        ++workers_n;
-      }
-      if (Usable(c.full_per_s)) {
-        full += *c.full_per_s / fixed[i];
-        ++full_n;
-      }
-    }
-    service_s_ =
-        MeanOf(candidates, [](const Candidate& c) { return c.service_s; }).value_or(kUnknownService_s);
-    if (!(service_s_ > 0)) service_s_ = kUnknownService_s;
-    if (workers_n > 0 && std::isfinite(workers)) workers_ = workers / workers_n;
-    if (full_n > 0 && std::isfinite(full)) full_ = full / full_n;
-  }
-
-  Pace Of(const Candidate& c, double fixed) const {
-    Pace pace;
-    pace.service_s = std::clamp(Usable(c.service_s) ? *c.service_s : service_s_, 1e-7, 1e6);
-    if (Usable(c.workers)) {
-      pace.workers = *c.workers;
-    } else if (Usable(c.full_per_s)) {
-      pace.workers = *c.full_per_s * pace.service_s;
-    } else if (workers_ > 0) {
-      pace.workers = workers_ * fixed;
-    } else if (full_ > 0) {
-      pace.workers = full_ * fixed * pace.service_s;
-    } else {
-      pace.workers = c.cpu_cores ? *c.cpu_cores : 1;
-    }
-    if (workers_ > 0) {
-      pace.workers =
-          std::clamp(pace.workers, kLeastShare * workers_ * fixed, kMostOfMedian * workers_ * fixed);
-    }
-    pace.workers = std::clamp(pace.workers, 1e-3, 1e9);
-    pace.full_per_s = pace.workers / pace.service_s;
-    if (sessions_ && Usable(c.full_per_s)) pace.full_per_s = *c.full_per_s;
-    const double warmth = static_cast<double>(c.warmth);
-    pace.workers *= warmth;
-    pace.full_per_s *= warmth;
-    return pace;
-  }
-
- private:
-  bool sessions_;
-  double service_s_ = 0;
-  double workers_ = 0;  // per unit of static capacity; 0: not known
-  double full_ = 0;
-};
+// As far as it may be used yet.
+Pace Warm(const Candidate& c) {
+  Pace pace = c.pace;
+  pace.workers *= static_cast<double>(c.warmth);
+  pace.full_per_s *= static_cast<double>(c.warmth);
+  return pace;
+}
 
 // Mean wait of a queue with `workers` servers at utilisation `u`, in service times: Sakasegawa's closed form
 // (1977). From 0.98 on it goes on in a straight line.
@@ -105,12 +44,10 @@ class Auto final : public Policy {
   }
   void Rate(const Situation& situation, Candidates candidates, Values value, Values capacity) const override {
     NetworkCost(candidates, value);
-    StaticCapacity(candidates, capacity);
-    const Paces paces(situation, candidates, capacity);
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
-      const Pace pace = paces.Of(c, capacity[i]);
-      value[i] = situation.sessions ? OfSession(situation, c, pace, value[i]) : OfDemand(c, pace, value[i]);
+      const Pace pace = Warm(c);
+      value[i] = situation.sessions ? OfSession(situation, c, pace, value[i]) : OfDemand(situation, c, pace, value[i]);
       capacity[i] = pace.full_per_s;
     }
   }
@@ -120,17 +57,21 @@ class Auto final : public Policy {
   }
 
  private:
-  static double OfDemand(const Candidate& c, const Pace& pace, double network_s) {
-    const double over = c.ahead + 1 - pace.workers;
-    const double soft = kSoftness + 0.8 * c.spread;
-    const double wait = 0.5 * (over + std::sqrt(over * over + soft * soft)) / pace.full_per_s;
+  static double OfDemand(const Situation& situation, const Candidate& c, const Pace& pace, double network_s) {
+    double wait = 0;
+    if (c.ahead_known) {
+      const double over = c.ahead + 1 - pace.workers;
+      wait = 0.5 * (over + std::sqrt(over * over + kSoftness * kSoftness)) / pace.full_per_s;
+    } else {
+      wait = pace.service_s * WaitOf(c.ahead, pace.workers, situation.bend);
+    }
     return 0.5 * network_s + std::max(0.5 * network_s, wait) + pace.service_s;
   }
   static double OfSession(const Situation& situation, const Candidate& c, const Pace& pace,
                           double network_s) {
     const double use =
         (static_cast<double>(c.bindings) + 1) * situation.requests_per_binding_s / pace.full_per_s;
-    return network_s + pace.service_s * (1 + WaitAt(std::max(pace.workers, 0.1), use));
+    return network_s + pace.service_s * (1 + kQueueing * WaitAt(std::max(pace.workers, 0.1), use));
   }
 };
 
@@ -143,15 +84,13 @@ class WaterFilling final : public Policy {
   }
   void Rate(const Situation& situation, Candidates candidates, Values value, Values capacity) const override {
     NetworkCost(candidates, value);
-    StaticCapacity(candidates, capacity);
-    const Paces paces(situation, candidates, capacity);
     thread_local std::vector<Basin> basins;
     basins.clear();
     double here_per_s = 0;
     size_t eligible = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
-      const Pace pace = paces.Of(c, capacity[i]);
+      const Pace pace = Warm(c);
       capacity[i] = pace.full_per_s;
       if (!c.eligible()) continue;
       ++eligible;

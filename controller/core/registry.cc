@@ -80,7 +80,7 @@ void Registry::GoUp(Instance* instance, Now now) {
   instance->up_since = now.mono;
   instance->credit = 0;
   instance->recent = 0;
-  if (instance->record.state == InstanceState::kDown) instance->load.Clear();
+  if (instance->record.state == InstanceState::kDown) instance->load = InstanceLoad{};
   SetState(instance, InstanceState::kUp, "health", now);
 }
 
@@ -159,7 +159,7 @@ std::optional<Refusal> Registry::Announce(const std::string& agent, const wire::
     instance->history = MetricHistory{};
     instance->scored_at.reset();
     instance->scores.clear();
-    instance->load.Clear();
+    instance->load = InstanceLoad{};
     Join(instance);
     Note(instance, "instance-changed", announce.bid.ToString(), false);
     changes_.back().rebuilt = true;
@@ -220,7 +220,6 @@ std::optional<Refusal> Registry::Report(const std::string& agent, const wire::Re
   const bool counts = !instance->up_since || now.mono - *instance->up_since >= selection.blackout;
   instance->metrics.Replace(std::move(samples), selection, counts, now.mono);
   if (service == nullptr) return std::nullopt;
-  if (counts) instance->load.Reported(instance->metrics, now.mono, &service->load);
   service->metrics_changed = true;
   return std::nullopt;
 }

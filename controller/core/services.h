@@ -42,6 +42,7 @@ struct Service {
   MonoTime shares_at{};
   std::array<size_t, 2> surplus{};  // instances that a select group has no room for: IPv6, IPv4
   ServiceLoad load;
+  MonoTime paces_at{};  // when the members' paces were looked at last
   uint64_t demands = 0;
   uint64_t demands_refused = 0;
   uint64_t demands_unbound = 0;

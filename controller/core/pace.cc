@@ -1,0 +1,215 @@
+#include "controller/core/pace.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace dyncast::core {
+namespace {
+
+// So many standard deviations are no chance.
+constexpr double kWorse = 3;
+constexpr double kBetter = 3;
+// Evidence (a logarithm) that something changed. A single long request is evidence too, so that it is more
+// than textbooks ask for.
+constexpr double kAlarm = 9;
+// One that takes long is not more evidence than this.
+constexpr double kMostOfGap = 2;
+const double kHalf = std::log(2.0);
+// Deviations from what is expected of an instance count beyond so many standard deviations.
+constexpr double kSignificant = 2;
+// An instance that is off by this (a logarithm) is not what is usual.
+constexpr double kUnusual = 0.4;
+// Workers are believed within these parts of what static capacity lets expect.
+constexpr double kFewest = 0.05;
+constexpr double kMost = 10;
+constexpr double kUnknownService_s = 0.01;
+
+bool Usable(const std::optional<double>& v) { return v && std::isfinite(*v) && *v > 1e-9 && *v < 1e12; }
+
+// Pulls values to what is usual; 0 weight: not known, as usual.
+struct Point {
+  double log = 0;
+  double weight = 0;
+};
+void Shrink(std::vector<Point>* points) {
+  double sum = 0;
+  double weight = 0;
+  for (const Point& p : *points) {
+    sum += p.log * p.weight;
+    weight += p.weight;
+  }
+  if (weight <= 0) return;
+  double usual = sum / weight;
+  // Twice without those that are off.
+  for (int round = 0; round < 2; ++round) {
+    sum = weight = 0;
+    for (const Point& p : *points) {
+      if (std::abs(p.log - usual) > kUnusual) continue;
+      sum += p.log * p.weight;
+      weight += p.weight;
+    }
+    if (weight <= 0) break;
+    usual = sum / weight;
+  }
+  for (Point& p : *points) {
+    double off = 0;
+    if (p.weight > 0) {
+      const double chance = kSignificant * kServiceVariation / std::sqrt(2 * p.weight);
+      const double by = p.log - usual;
+      if (std::abs(by) > chance) off = by * (1 - chance * chance / (by * by));
+    }
+    p.log = usual + off;
+  }
+}
+
+}  // namespace
+
+// ---- Track --------------------------------------------------------------------------------------
+
+void Track::Add(double sample, double values, double fresh) {
+  if (!(sample > 0) || !std::isfinite(sample) || !(values > 0) || !(fresh > 0)) return;
+  if (weight_ > 0) {
+    const double deviation = kServiceVariation * mean_ * std::sqrt(1 / values + 1 / weight_);
+    const double off = (sample - mean_) / deviation;
+    if (off < kWorse && off > -kBetter) {
+      weight_ = std::min(weight_ + fresh, most_);
+      mean_ += (sample - mean_) * std::min(1.0, fresh / weight_);
+      return;
+    }
+  }
+  mean_ = sample;
+  weight_ = std::min(values, most_);
+}
+
+// ---- PaceWatch ----------------------------------------------------------------------------------
+
+void PaceWatch::Weigh(Sum* sum, double evidence, double busy_s, double done) {
+  sum->evidence += evidence;
+  sum->busy_s += busy_s;
+  sum->done += done;
+  if (sum->evidence <= 0) {
+    *sum = Sum{};
+  } else if (sum->evidence > kAlarm) {
+    busy_s_ = sum->busy_s;
+    done_ = std::max(sum->done, 1.0);
+    slower_ = faster_ = Sum{};
+  }
+}
+
+void PaceWatch::Busy(double worker_s) {
+  if (worker_s <= 0) return;
+  if (!known()) {
+    busy_s_ += worker_s;
+    return;
+  }
+  const double expected = worker_s / value();
+  busy_s_ += worker_s;
+  const double evidence = std::min(0.5 * expected, kMostOfGap - gap_);
+  gap_ += evidence;
+  Weigh(&slower_, evidence, worker_s, 0);
+  Weigh(&faster_, -expected, worker_s, 0);
+}
+
+void PaceWatch::Fade(double factor) {
+  busy_s_ *= factor;
+  done_ *= factor;
+}
+
+void PaceWatch::Done() {
+  if (done_ >= kMemory) {
+    busy_s_ *= 1 - 1 / kMemory;
+    done_ *= 1 - 1 / kMemory;
+  }
+  done_ += 1;
+  gap_ = 0;
+  if (!known()) return;
+  Weigh(&slower_, -kHalf, 0, 1);
+  Weigh(&faster_, kHalf, 0, 1);
+}
+
+// ---- Queues -------------------------------------------------------------------------------------
+
+double UseOf(double present, double workers, double bend) {
+  if (!(present > 0)) return 0;
+  // How sharply the bend is at `workers`: 1 for one, 1.4 for two, 2.1 for four, 3.1 for eight (M/M/c).
+  const double p = bend * std::sqrt(std::max(workers, 1.0));
+  const double x = present / workers;
+  return x / std::pow(1 + std::pow(x, p), 1 / p);
+}
+
+double WaitOf(double present, double workers, double bend) {
+  const double use = UseOf(present, workers, bend);
+  if (!(use > 0)) return 0;
+  return (present / workers - use) / use;
+}
+
+// ---- Believe ------------------------------------------------------------------------------------
+
+void Believe(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace) {
+  const size_t n = seen.size();
+  bool fixed_known = false;
+  for (const SeenPace& s : seen) fixed_known = fixed_known || s.fixed > 0;
+  // Workers first.
+  double ratio = 0;
+  double known = 0;
+  double service_sum = 0;
+  double service_n = 0;
+  for (const SeenPace& s : seen) {
+    if (Usable(s.service_s)) {
+      service_sum += *s.service_s;
+      ++service_n;
+    }
+    if (!Usable(s.workers)) continue;
+    ratio += *s.workers / (s.fixed > 0 ? s.fixed : 1);
+    ++known;
+  }
+  const double service_mean = service_n > 0 ? service_sum / service_n : kUnknownService_s;
+  ratio = known > 0 ? ratio / known : 0;
+  std::vector<double> fixed(n);
+  for (size_t i = 0; i < n; ++i) {
+    const SeenPace& s = seen[i];
+    const double own = s.fixed > 0 ? s.fixed : 1;
+    double workers = 1;
+    if (Usable(s.workers)) {
+      workers = *s.workers;
+    } else if (Usable(s.full_per_s)) {
+      workers = *s.full_per_s * (Usable(s.service_s) ? *s.service_s : service_mean);
+    } else {
+      workers = ratio > 0 ? ratio * own : own;
+    }
+    if (ratio > 0 && fixed_known) workers = std::clamp(workers, kFewest * ratio * own, kMost * ratio * own);
+    pace[i].workers = std::clamp(workers, 0.01, 1e9);
+    pace[i].known = Usable(s.workers) || Usable(s.service_s) || Usable(s.full_per_s);
+    // Nobody says anything: all workers are expected to be of one speed.
+    fixed[i] = fixed_known ? own : pace[i].workers;
+  }
+  // Seconds of service, of a unit of static capacity.
+  std::vector<Point> points(n);
+  for (size_t i = 0; i < n; ++i) {
+    const SeenPace& s = seen[i];
+    if (!Usable(s.service_s) || !(s.service_weight > 0)) continue;
+    points[i] = {.log = std::log(*s.service_s * fixed[i] / pace[i].workers), .weight = s.service_weight};
+  }
+  if (service_n == 0) {
+    for (size_t i = 0; i < n; ++i) points[i] = {.log = std::log(kUnknownService_s), .weight = 1};
+  }
+  Shrink(&points);
+  for (size_t i = 0; i < n; ++i) {
+    pace[i].service_s = std::clamp(std::exp(points[i].log) * pace[i].workers / fixed[i], 1e-7, 1e6);
+    pace[i].full_per_s = pace[i].workers / pace[i].service_s;
+  }
+  if (!sessions) return;
+  bool full_known = false;
+  for (size_t i = 0; i < n; ++i) {
+    points[i] = {};
+    if (!Usable(seen[i].full_per_s)) continue;
+    full_known = true;
+    points[i] = {.log = std::log(*seen[i].full_per_s / fixed[i]), .weight = seen[i].full_weight};
+  }
+  if (!full_known) return;
+  Shrink(&points);
+  for (size_t i = 0; i < n; ++i) pace[i].full_per_s = std::exp(points[i].log) * fixed[i];
+}
+
+}  // namespace dyncast::core

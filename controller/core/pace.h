@@ -1,0 +1,93 @@
+// How fast instances work: from noisy samples to what is believed. Pure.
+#pragma once
+
+#include <optional>
+#include <span>
+
+namespace dyncast::core {
+
+// Of single service times: standard deviation over mean. Those of real services are between 1 and 2.
+inline constexpr double kServiceVariation = 1.3;
+
+// A positive quantity seen through noisy samples: their mean over many, which is given up at once when a
+// sample differs from it by more than chance explains.
+class Track {
+ public:
+  // Remembers about `most` values.
+  explicit Track(double most) : most_(most) {}
+  // `sample` is the mean of `values` single ones, of which `fresh` were in no sample before.
+  void Add(double sample, double values, double fresh);
+  bool known() const { return weight_ > 0; }
+  double value() const { return mean_; }
+  // Values behind the mean.
+  double weight() const { return weight_; }
+  // Nothing new is heard: what was counts less, by this factor.
+  void Fade(double factor) { weight_ *= factor; }
+
+ private:
+  double most_;
+  double mean_ = 0;
+  double weight_ = 0;
+};
+
+// Seconds of service, from the time that workers are busy and the requests that end: their ratio over many,
+// which is given up as soon as the last ones are more likely with half or twice of it (two cumulative sums of
+// log-likelihood ratios, Page 1954).
+class PaceWatch {
+ public:
+  void Busy(double worker_s);
+  void Done();
+  bool known() const { return done_ >= kLeast; }
+  // Precondition: known().
+  double value() const { return busy_s_ / done_; }
+  double weight() const { return done_; }
+  // Nothing is served: what was seen counts less, by this factor.
+  void Fade(double factor);
+
+ private:
+  struct Sum {
+    double evidence = 0;
+    double busy_s = 0;
+    double done = 0;
+  };
+  void Weigh(Sum* sum, double evidence, double busy_s, double done);
+
+  static constexpr double kLeast = 4;
+  static constexpr double kMemory = 512;
+  double busy_s_ = 0;
+  double done_ = 0;
+  double gap_ = 0;  // evidence since the last one was done
+  Sum slower_;
+  Sum faster_;
+};
+
+struct Pace {
+  double service_s = 0.01;  // to serve a request once it is its turn, > 0
+  double workers = 1;       // requests served at a time, > 0
+  double full_per_s = 100;  // requests per second at full use, > 0
+  bool known = false;       // at least one of these was seen, not assumed
+};
+
+// Utilisation of a service with `workers` in whose system `present` demands are in the long-run mean. 0..1; an
+// approximation, exact for one worker with exponential times.
+// `bend`: how sharply that bends where all workers are busy; 1 for Poisson arrivals and exponential times.
+double UseOf(double present, double workers, double bend);
+// Mean wait there, in service times.
+double WaitOf(double present, double workers, double bend);
+
+// What was seen of one instance.
+struct SeenPace {
+  double fixed = 0;                 // static capacity, in one unit for all; 0: not known
+  std::optional<double> service_s;  // and the number of requests behind it
+  double service_weight = 0;
+  std::optional<double> workers;
+  std::optional<double> full_per_s;
+  double full_weight = 0;
+};
+
+// What is believed: an instance differs from what static capacities let expect only as far as chance does not
+// explain it; what was not seen of it is as of the others. `sessions`: full_per_s is taken as reported, else it
+// follows from the other two. Precondition: of one size.
+void Believe(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace);
+
+}  // namespace dyncast::core
