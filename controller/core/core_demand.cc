@@ -174,9 +174,7 @@ uint64_t Core::Impl::Gather(const Service& service, bool v4, const Switch* at, M
       if (distance.loss >= 0) c.loss = distance.loss;
       c.bound_here_per_s = instance->load.bound_per_s(at->id, now);
     }
-    const InstanceLoad::Busy busy = instance->load.Now(c.bindings, now, service.load);
-    c.ahead = busy.ahead;
-    c.ahead_known = busy.known;
+    c.ahead = instance->load.Ahead(c.bindings, now, service.load);
     c.pace = instance->load.pace();
     c.bound_per_s = instance->load.bound_per_s(now);
     const std::optional<double>& most = instance->record.capacity.max_sessions;
@@ -339,7 +337,7 @@ CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, cons
   if (c.eligible() && capacity > 0) out.capacity = capacity;
   out.request_rate_per_s = c.request_rate;
   if (c.rtt_s) out.rtt = Micros{std::llround(*c.rtt_s * 1e6)};
-  out.outstanding = c.ahead;
+  out.outstanding = c.ahead.mean;
   out.excluded = std::string(ExclusionName(c.exclusion));
   if (!instance->metrics.reported()) return out;
   out.metrics_age = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - instance->metrics.at());

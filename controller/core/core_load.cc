@@ -16,8 +16,7 @@ double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
 
 Situation Core::Impl::SituationOf(const Service& service) {
   return {.sessions = service.load.sessions(),
-          .requests_per_binding_s = service.load.requests_per_binding_s(),
-          .bend = service.load.bend()};
+          .requests_per_binding_s = service.load.requests_per_binding_s()};
 }
 
 void Core::Impl::UpdatePaces(Service* service, MonoTime now) {
@@ -66,9 +65,7 @@ void Core::Impl::NoteBound(const Service& service, Instance* instance, const Swi
 
 void Core::Impl::NoteUnbound(const BindingRow& row, MonoTime now) {
   Instance* instance = registry_.Find(row.instance);
-  const Service* service = services_.Find(row.key.service);
-  if (instance == nullptr || service == nullptr) return;
-  instance->load.Unbound(table_.CountOf(instance->id()), now, service->load);
+  if (instance != nullptr) instance->load.Unbound(table_.CountOf(instance->id()), now);
 }
 
 void Core::Impl::NoteFinished(const FoundBinding& ended, MonoTime now) {

@@ -286,7 +286,7 @@ ExplainedCandidate Core::Impl::ExplainCandidate(const Candidate& c, const Switch
   row.excluded = std::string(ExclusionName(c.exclusion));
   row.load = c.load;
   if (c.rtt_s) row.rtt = Micros{std::llround(*c.rtt_s * 1e6)};
-  row.outstanding = c.ahead;
+  row.outstanding = c.ahead.mean;
   row.bindings = instance->in_plan() ? c.bindings : 0;
   row.scores = ScoresFrom(sw, *instance, now.mono);
   row.metrics = MetricsOf(*instance, now.mono);

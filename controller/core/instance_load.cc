@@ -19,8 +19,6 @@ constexpr std::chrono::seconds kLifeExpiry{30};
 constexpr double kLifeMemory = 32;
 // An instance that gets no demands must be tried again: in so many seconds most of what is known is forgotten.
 constexpr double kFade = 5;
-// How fast ServiceLoad::bend follows.
-constexpr double kBendStep = 0.02;
 // An instance whose bindings live this many times longer than what it reports lets expect is not believed.
 constexpr double kDoubt = 2.5;
 constexpr double kLeastService = 1e-6;
@@ -48,10 +46,6 @@ void ServiceLoad::Reported(double window_s, double bound, double held_s, double 
   sessions_ = bound_ > 0 && requests_ > kManyRequests * bound_;
 }
 
-void ServiceLoad::Observed(double expected, double actual) {
-  bend_ = std::clamp(bend_ - kBendStep * (actual - expected) / (expected + actual + 1), 0.5, 4.0);
-}
-
 // ---- InstanceLoad -------------------------------------------------------------------------------
 
 double InstanceLoad::ServerPart() const {
@@ -59,29 +53,15 @@ double InstanceLoad::ServerPart() const {
   return std::clamp(1 - travelling_ / mean_held_, 0.05, 1.0);
 }
 
-// A queue that is known as a mean: it gets shorter as one does in the long run that is as long in the mean
-// (pointwise stationary fluid flow, Wang, Tipper, Banerjee 1996).
-double InstanceLoad::QueueAt(MonoTime now, const ServiceLoad& service) const {
-  double left_s = Seconds(now - at_);
-  if (left_s <= 0 || queue_ <= 1e-6) return queue_;
+Crowd InstanceLoad::CrowdAt(MonoTime now) const {
   // Part of the time that a demand is at the instance, not on its way.
   const double rtt_s = bound_per_s_ > 0 ? travelling_ / bound_per_s_ : 0;
-  const double there_s = pace_.service_s * std::max(1.0, queue_ / pace_.workers);
+  const double there_s = pace_.service_s * std::max(1.0, crowd_.mean / pace_.workers);
   const double there = there_s / (there_s + rtt_s);
-  double queue = queue_;
-  const double longest_s = 4 * pace_.service_s;
-  for (int step = 0; step < 16 && left_s > 0; ++step) {
-    const double for_s = step < 15 ? std::min(left_s, longest_s) : left_s;
-    left_s -= for_s;
-    const double use = UseOf(queue * there, pace_.workers, service.bend());
-    // As if the rate per demand stayed: never below 0.
-    queue *= std::exp(-for_s * pace_.full_per_s * use / queue);
-    if (queue < 1e-6) return 0;
-  }
-  return queue;
+  return After(crowd_, pace_.workers / there, pace_.service_s / there, Seconds(now - at_));
 }
 
-void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& service) {
+void InstanceLoad::Advance(uint32_t held, MonoTime now) {
   if (!started_) {
     started_ = true;
     at_ = now;
@@ -90,7 +70,7 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& servi
   }
   const double passed_s = Seconds(now - at_);
   if (passed_s <= 0) return;
-  queue_ = QueueAt(now, service);
+  crowd_ = CrowdAt(now);
   const double kept = std::exp(-passed_s / kTau);
   mean_held_ = held + (mean_held_ - held) * kept;
   travelling_ *= kept;
@@ -102,13 +82,13 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& servi
 }
 
 void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service) {
-  Advance(held, now, service);
-  const double ahead = Now(held, now, service).ahead;
+  Advance(held, now);
+  const double ahead = Ahead(held, now, service).mean;
   const double foreseen_s = pace_.service_s * std::max(1.0, (ahead + 1) / pace_.workers);
   foreseen_s_ += (foreseen_s - foreseen_s_) / kLifeMemory;
   travelling_ += rtt_s / kTau;
   bound_per_s_ += 1 / kTau;
-  queue_ = std::min(queue_ + 1, held + 1.0);
+  crowd_.mean = std::min(crowd_.mean + 1, held + 1.0);
   bound_ += 1;
   if (bound_at_.size() <= at.value()) bound_at_.resize(size_t{at.value()} + 1);
   Rate& rate = bound_at_[at.value()];
@@ -116,9 +96,9 @@ void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now,
   rate.at = now;
 }
 
-void InstanceLoad::Unbound(uint32_t held, MonoTime now, const ServiceLoad& service) {
-  Advance(held, now, service);
-  queue_ = std::min(queue_, std::max(0.0, held - 1.0));
+void InstanceLoad::Unbound(uint32_t held, MonoTime now) {
+  Advance(held, now);
+  crowd_.mean = std::min(crowd_.mean, std::max(0.0, held - 1.0));
   own_.Done();
 }
 
@@ -130,7 +110,7 @@ void InstanceLoad::Finished(double active_s, double rtt_s, MonoTime now) {
 
 void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now,
                             ServiceLoad* service) {
-  Advance(held, now, *service);
+  Advance(held, now);
   const double since_s = reported_ ? Seconds(now - reported_at_) : 0;
   reported_at_ = now;
   reported_ = true;
@@ -162,16 +142,16 @@ void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoT
   // How many it has now.
   if (metrics.sessions()) {
     const double actual = std::min(*metrics.sessions(), static_cast<double>(held));
-    service->Observed(queue_, actual);
-    queue_ = actual;
+    crowd_ = {.mean = actual, .variance = 0};
   }
 }
 
-InstanceLoad::Busy InstanceLoad::Now(uint32_t held, MonoTime now, const ServiceLoad& service) const {
+Crowd InstanceLoad::Ahead(uint32_t held, MonoTime now, const ServiceLoad& service) const {
   // Half of those that travel are on their way back.
   const double back = mean_held_ > 0 ? std::clamp(0.5 * travelling_ / mean_held_, 0.0, 0.95) : 0;
-  if (service.exact() || service.sessions()) return {.ahead = held * (1 - back), .known = true};
-  return {.ahead = QueueAt(now, service) * (1 - back), .known = false};
+  Crowd crowd = {.mean = static_cast<double>(held), .variance = 0};
+  if (!service.exact() && !service.sessions()) crowd = CrowdAt(now);
+  return {.mean = crowd.mean * (1 - back), .variance = crowd.variance * (1 - back) * (1 - back)};
 }
 
 SeenPace InstanceLoad::Seen(const ServiceLoad& service, bool fresh, MonoTime now) const {

@@ -30,9 +30,6 @@ class ServiceLoad {
   bool sessions() const { return sessions_; }
   // Requests per second of each binding that stands. 0: not known.
   double requests_per_binding_s() const { return held_s_ > 0 ? requests_ / held_s_ : 0; }
-  // The demands that were expected at an instance, and those that it turned out to have.
-  void Observed(double expected, double actual);
-  double bend() const { return bend_; }
   // Mean time from a binding's first to its last packet. nullopt: none ended yet.
   std::optional<double> active_s() const { return finished_ > 0 ? std::optional(active_s_) : std::nullopt; }
 
@@ -46,7 +43,6 @@ class ServiceLoad {
   double held_s_ = 0;
   double requests_ = 0;
   bool sessions_ = false;
-  double bend_ = 1;
 };
 
 class InstanceLoad {
@@ -55,7 +51,7 @@ class InstanceLoad {
   // A binding to it begins at switch `at`. `rtt_s`: to the instance and back, 0 if not known.
   void Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service);
   // A binding to it ends.
-  void Unbound(uint32_t held, MonoTime now, const ServiceLoad& service);
+  void Unbound(uint32_t held, MonoTime now);
   // What is known of one that ended by itself.
   void Finished(double active_s, double rtt_s, MonoTime now);
   // A report that counts came in.
@@ -67,18 +63,15 @@ class InstanceLoad {
   void SetPace(const Pace& pace) { pace_ = pace; }
   const Pace& pace() const { return pace_; }
 
-  struct Busy {
-    double ahead = 0;     // demands before the next one: at the instance, or on their way there
-    bool known = true;    // exactly; else as expected
-  };
-  Busy Now(uint32_t held, MonoTime now, const ServiceLoad& service) const;
+  // Demands before the next one: at the instance, or on their way there.
+  Crowd Ahead(uint32_t held, MonoTime now, const ServiceLoad& service) const;
   // Demands bound per second, lately: all, and those at one switch.
   double bound_per_s(MonoTime now) const;
   double bound_per_s(SwitchId at, MonoTime now) const;
 
  private:
-  void Advance(uint32_t held, MonoTime now, const ServiceLoad& service);
-  double QueueAt(MonoTime now, const ServiceLoad& service) const;
+  void Advance(uint32_t held, MonoTime now);
+  Crowd CrowdAt(MonoTime now) const;
   double ServerPart() const;
 
   static constexpr double kReportedMemory = 1024;
@@ -89,7 +82,7 @@ class InstanceLoad {
   double mean_held_ = 0;   // over the last seconds
   double travelling_ = 0;  // of these, on their way there or back
   double bound_per_s_ = 0;
-  double queue_ = 0;  // demands under way as expected, where bindings outlive them
+  Crowd crowd_;       // demands under way, where bindings outlive them
   PaceWatch own_;     // from how long bindings stand
   Track service_{kReportedMemory};  // seconds of service, as reported
   Track cost_{kReportedMemory};     // utilisation / request rate, as reported

@@ -128,20 +128,41 @@ void PaceWatch::Done() {
   Weigh(&faster_, kHalf, 0, 1);
 }
 
-// ---- Queues -------------------------------------------------------------------------------------
+// ---- Crowd --------------------------------------------------------------------------------------
 
-double UseOf(double present, double workers, double bend) {
-  if (!(present > 0)) return 0;
-  // How sharply the bend is at `workers`: 1 for one, 1.4 for two, 2.1 for four, 3.1 for eight (M/M/c).
-  const double p = bend * std::sqrt(std::max(workers, 1.0));
-  const double x = present / workers;
-  return x / std::pow(1 + std::pow(x, p), 1 / p);
+double Waiting(const Crowd& crowd, double more, double workers) {
+  const double over = crowd.mean + more - workers;
+  const double deviation = std::sqrt(crowd.variance);
+  if (deviation < 1e-6) return std::max(0.0, over);
+  const double z = over / deviation;
+  if (z > 6) return over;
+  if (z < -6) return 0;
+  constexpr double kNorm = 0.3989422804014327;  // 1 / sqrt(2 pi)
+  return over * 0.5 * std::erfc(-z * M_SQRT1_2) + deviation * kNorm * std::exp(-0.5 * z * z);
 }
 
-double WaitOf(double present, double workers, double bend) {
-  const double use = UseOf(present, workers, bend);
-  if (!(use > 0)) return 0;
-  return (present / workers - use) / use;
+Crowd After(Crowd crowd, double workers, double service_s, double seconds) {
+  constexpr int kSteps = 12;
+  const double longest_s = 0.25 * service_s;
+  for (int step = 0; step < kSteps && seconds > 0 && crowd.mean > 1e-9; ++step) {
+    double for_s = seconds;
+    if (for_s > longest_s) for_s = std::max(longest_s, seconds / (kSteps - step));
+    seconds -= for_s;
+    const double waiting = Waiting(crowd, 0, workers);
+    const double served = std::max(crowd.mean - waiting, 0.0);
+    const double all_served =
+        crowd.variance > 1e-12
+            ? 0.5 * std::erfc((crowd.mean - workers) / std::sqrt(2 * crowd.variance))
+            : (crowd.mean < workers ? 1.0 : 0.0);
+    // As if the rate per demand stayed over the step: never below 0.
+    const double left = std::exp(-for_s / service_s * served / crowd.mean);
+    const double gone = crowd.mean * (1 - left);
+    crowd.mean -= gone;
+    const double kept = std::exp(-2 * for_s / service_s * all_served);
+    const double change = kServiceVariation * gone;
+    crowd.variance = crowd.variance * kept + change * (all_served > 0.01 ? (1 - kept) / (2 * for_s / service_s * all_served) : 1);
+  }
+  return crowd;
 }
 
 // ---- Believe ------------------------------------------------------------------------------------

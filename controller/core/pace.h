@@ -68,12 +68,17 @@ struct Pace {
   bool known = false;       // at least one of these was seen, not assumed
 };
 
-// Utilisation of a service with `workers` in whose system `present` demands are in the long-run mean. 0..1; an
-// approximation, exact for one worker with exponential times.
-// `bend`: how sharply that bends where all workers are busy; 1 for Poisson arrivals and exponential times.
-double UseOf(double present, double workers, double bend);
-// Mean wait there, in service times.
-double WaitOf(double present, double workers, double bend);
+// How many demands are at an instance, as far as that is known: mean and variance.
+struct Crowd {
+  double mean = 0;
+  double variance = 0;
+};
+// Mean number of those that wait while `workers` are served, if `more` came: E max(0, n + more - workers), as of a
+// normal distribution.
+double Waiting(const Crowd& crowd, double more, double workers);
+// The crowd `seconds` later, if nobody came: those that are served leave, one after `service_s` in the mean. Mean and
+// variance of a death process closed by the normal distribution (Rothkopf, Oren 1979).
+Crowd After(Crowd crowd, double workers, double service_s, double seconds);
 
 // What was seen of one instance.
 struct SeenPace {

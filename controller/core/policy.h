@@ -32,8 +32,7 @@ struct Candidate {
   std::optional<double> rtt_s;  // >= 0
   std::optional<double> loss;   // 0..1, of both ways together
   // The core's own account of it, see InstanceLoad.
-  double ahead = 0;          // demands before the next one
-  bool ahead_known = true;   // exactly; else as expected
+  Crowd ahead;  // demands before the next one
   Pace pace;
   double bound_per_s = 0;            // demands lately, fabric-wide
   double bound_here_per_s = 0;       // of these at the switch where the demand entered
@@ -58,7 +57,6 @@ struct Situation {
   // Bindings carry several requests with pauses in between.
   bool sessions = false;
   double requests_per_binding_s = 0;  // of each that stands; 0: not known
-  double bend = 1;                    // see UseOf
 };
 
 class Policy {

@@ -9,10 +9,8 @@
 namespace dyncast::core {
 namespace {
 
-// How sharply waiting begins where all workers are busy, in demands: what is known of an instance is never
-// quite true.
-constexpr double kSoftness = 0.5;
-
+// What is known of an instance is never quite true: standard deviation in demands.
+constexpr double kDoubt = 0.5;
 // How much longer waits are than with exponential service times (Pollaczek, Khinchine).
 constexpr double kQueueing = (1 + kServiceVariation * kServiceVariation) / 2;
 
@@ -47,7 +45,7 @@ class Auto final : public Policy {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
       const Pace pace = Warm(c);
-      value[i] = situation.sessions ? OfSession(situation, c, pace, value[i]) : OfDemand(situation, c, pace, value[i]);
+      value[i] = situation.sessions ? OfSession(situation, c, pace, value[i]) : OfDemand(c, pace, value[i]);
       capacity[i] = pace.full_per_s;
     }
   }
@@ -57,14 +55,10 @@ class Auto final : public Policy {
   }
 
  private:
-  static double OfDemand(const Situation& situation, const Candidate& c, const Pace& pace, double network_s) {
-    double wait = 0;
-    if (c.ahead_known) {
-      const double over = c.ahead + 1 - pace.workers;
-      wait = 0.5 * (over + std::sqrt(over * over + kSoftness * kSoftness)) / pace.full_per_s;
-    } else {
-      wait = pace.service_s * WaitOf(c.ahead, pace.workers, situation.bend);
-    }
+  static double OfDemand(const Candidate& c, const Pace& pace, double network_s) {
+    Crowd ahead = c.ahead;
+    ahead.variance += kDoubt * kDoubt;
+    const double wait = Waiting(ahead, 1, pace.workers) / pace.full_per_s;
     return 0.5 * network_s + std::max(0.5 * network_s, wait) + pace.service_s;
   }
   static double OfSession(const Situation& situation, const Candidate& c, const Pace& pace,
