@@ -3,21 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/core/timer_grid.h"
+
 namespace dyncast::agent {
 namespace {
 
-// The next point of a timer's grid after `now`; missed ones are left out, not made up for.
-MonoTime NextOnGrid(MonoTime due, Micros period, MonoTime now) {
-  if (due > now) return due;
-  return due + ((now - due) / period + 1) * period;
-}
-
-void Accumulate(UpdateCounters* sum, const UpdateCounters& more) {
-  sum->sent_interval += more.sent_interval;
-  sum->sent_threshold += more.sent_threshold;
-  sum->sent_refresh += more.sent_refresh;
-  sum->suppressed_unchanged += more.suppressed_unchanged;
-  sum->suppressed_gap += more.suppressed_gap;
+// Somebody must look at values between two reports.
+bool LooksBetween(const config::AgentConfig& config) {
+  return std::any_of(config.instances.begin(), config.instances.end(),
+                     [&](const config::InstanceConfig& instance) {
+                       const config::UpdateRules rules = config::UpdateRulesOf(config, instance);
+                       return rules.policy != config::UpdateWhen::kInterval && !rules.thresholds.empty();
+                     });
 }
 
 PathPolicy::Options PathOptions(const config::AgentConfig& config) {
@@ -28,13 +25,14 @@ PathPolicy::Options PathOptions(const config::AgentConfig& config) {
 
 AgentCore::AgentCore(config::AgentConfig config, uint64_t boot_epoch)
     : config_(std::move(config)),
+      looks_between_(LooksBetween(config_)),
       boot_epoch_(boot_epoch),
       host_cpu_(kSettle),
       path_policy_(PathOptions(config_)) {}
 
 // Without thresholds nobody looks at values between two reports, so none are read.
 Micros AgentCore::SampleCadence() const {
-  if (config_.thresholds.empty()) return config_.report_interval;
+  if (!looks_between_) return config_.report_interval;
   return std::min(config_.sample_interval, config_.report_interval);
 }
 
@@ -46,10 +44,12 @@ void AgentCore::ScheduleScrape() {
 
 void AgentCore::AddInstance(config::InstanceConfig config, wire::Health health, Now now) {
   withdrawing_.erase(config.name);
+  UpdatePolicy policy(config::UpdateRulesOf(config_, config));
   Instance instance(
-      std::move(config), UpdatePolicy(config_.thresholds, config_.minimum_gap),
+      std::move(config), std::move(policy),
       {.window = kSettle, .expiry = SampleCadence() + ScrapeLead() + Micros(kSettle), .health = health});
   instance.next_check = now.mono;
+  for (SourceValues& plugin : instance.plugins()) plugin.next_run = now.mono;
   instances_.emplace(Slot{++last_slot_}, std::move(instance));
 }
 
@@ -103,7 +103,7 @@ MonoTime AgentCore::NextDeadline() const {
   for (const auto& [slot, instance] : instances_) {
     const config::InstanceConfig& config = instance.config();
     if (config.health.kind != config::HealthCheckKind::kNone) next = std::min(next, instance.next_check);
-    if (config.scrape) next = std::min(next, scrape_at_);
+    next = std::min(next, SourcesDeadline(instance));
     if (const auto due = instance.policy().DueAt()) next = std::min(next, *due);
   }
   return next;
@@ -124,7 +124,8 @@ Effects AgentCore::Tick(Now now) {
 
   if (next_heartbeat_ <= now.mono) {
     ++counters_.heartbeats;
-    Emit(&effects, wire::Heartbeat{.interval = config_.heartbeat_interval}, now);
+    Emit(&effects, wire::Heartbeat{.interval = config_.heartbeat_interval, .updates = counters().updates},
+         now);
     next_heartbeat_ = NextOnGrid(next_heartbeat_, config_.heartbeat_interval, now.mono);
   }
   const bool refresh = refresh_at_ <= now.mono;
@@ -141,10 +142,7 @@ Effects AgentCore::Tick(Now now) {
       if (!instance.check_running) effects.checks.push_back(slot);
       instance.check_running = true;
     }
-    if (scrape && instance.config().scrape && !instance.scrape_running) {
-      instance.scrape_running = true;
-      effects.scrapes.push_back(slot);
-    }
+    StartSources(slot, &instance, scrape, now, &effects);
     if (refresh && instance.sampled()) {
       ++counters_.announces;
       Emit(&effects, instance.Announce(), now);
@@ -179,11 +177,9 @@ Effects AgentCore::OnSample(const HostReadings& host, const std::map<Slot, Insta
     const auto readings = own.find(slot);
     InstanceReadings none;
     if (!instance.config().cgroup.empty()) none.cgroup.emplace();  // the host's values are not its own
-    for (std::string& refused :
-         instance.OnSample(host, readings == own.end() ? none : readings->second, host_cpu, now.mono)) {
-      ++counters_.refused_metrics;
-      effects.notes.push_back({Note::Kind::kRefusedMetric, instance.config().name, std::move(refused)});
-    }
+    NoteRefused(instance,
+                instance.OnSample(host, readings == own.end() ? none : readings->second, host_cpu, now.mono),
+                &effects);
     if (trigger_ == Trigger::kInterval) {
       ++counters_.announces;
       Emit(&effects, instance.Announce(), now);
@@ -208,13 +204,6 @@ Effects AgentCore::OnCheck(Slot slot, CheckOutcome outcome, const std::string& d
   return effects;
 }
 
-void AgentCore::OnScrape(Slot slot, std::optional<std::vector<std::optional<double>>> values, Now now) {
-  const auto it = instances_.find(slot);
-  if (it == instances_.end()) return;
-  it->second.scrape_running = false;
-  it->second.OnScrape(std::move(values), now.mono);
-}
-
 Effects AgentCore::OnPaths(std::vector<PathSample> paths, Now now) {
   Effects effects;
   if (stopping_ || !started_ || !path_policy_.OnPaths(paths, now.mono)) return effects;
@@ -226,12 +215,13 @@ Effects AgentCore::OnPaths(std::vector<PathSample> paths, Now now) {
 void AgentCore::OnSubscriber(Now now) {
   path_policy_.Refresh();
   if (refresh_at_ != MonoTime::max()) return;  // one is due already
-  const bool recent = last_refresh_ != MonoTime::min() && now.mono < last_refresh_ + config_.minimum_gap;
-  refresh_at_ = recent ? last_refresh_ + config_.minimum_gap : now.mono;
+  const Micros gap = config_.updates.minimum_gap.value_or(config_.minimum_gap);
+  const bool recent = last_refresh_ != MonoTime::min() && now.mono < last_refresh_ + gap;
+  refresh_at_ = recent ? last_refresh_ + gap : now.mono;
 }
 
 void AgentCore::Forget(std::map<Slot, Instance>::iterator it) {
-  Accumulate(&counters_.updates, it->second.policy().counters());
+  counters_.updates += it->second.policy().counters();
   instances_.erase(it);
 }
 
@@ -244,10 +234,12 @@ Result<Effects> AgentCore::Reload(config::AgentConfig config, Now now) {
   path_policy_.SetOptions(PathOptions(config));
   if (stopping_ || !started_) {
     config_ = std::move(config);
+    looks_between_ = LooksBetween(config_);
     return effects;
   }
   // The agent's own options stand in every instance's policy and windows.
   config::AgentConfig old_options = std::exchange(config_, std::move(config));
+  looks_between_ = LooksBetween(config_);
   config::AgentConfig new_options = config_;
   old_options.instances.clear();
   new_options.instances.clear();
@@ -308,7 +300,7 @@ Effects AgentCore::Stop(Now now) {
 AgentCounters AgentCore::counters() const {
   AgentCounters sum = counters_;
   sum.path_updates = path_policy_.counters();
-  for (const auto& [slot, instance] : instances_) Accumulate(&sum.updates, instance.policy().counters());
+  for (const auto& [slot, instance] : instances_) sum.updates += instance.policy().counters();
   return sum;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/core/instance.h"
+#include "agent/core/load_post.h"
 #include "agent/core/path_policy.h"
 #include "schema/base/ids.h"
 #include "schema/base/result.h"
@@ -26,6 +27,12 @@ namespace dyncast::agent {
 
 // An instance as long as its configuration stands; a changed one gets another. Local to the process.
 using Slot = StrongId<struct SlotTag, uint32_t>;
+
+// A run of config().plugins[plugin] of an instance.
+struct PluginRun {
+  Slot slot{0};
+  size_t plugin = 0;
+};
 
 struct Note {
   enum class Kind : uint8_t { kHealth, kRefusedMetric };
@@ -39,8 +46,17 @@ struct Effects {
   std::vector<wire::AgentMessage> messages;  // to publish, in order
   std::vector<Slot> checks;                  // health checks to start; answer by OnCheck
   std::vector<Slot> scrapes;                 // pages to fetch; answer by OnScrape
+  std::vector<Slot> load_fetches;            // config().orca->url to fetch; answer by OnLoadFetch
+  std::vector<PluginRun> plugins;            // to run; answer by OnPlugin
   bool sample = false;                       // read everything now; answer by OnSample
   std::vector<Note> notes;                   // for the log
+};
+
+// What to say to an application that posted.
+struct PostAnswer {
+  int status = 0;       // of HTTP
+  std::string problem;  // "" if it was taken
+  Effects effects;
 };
 
 struct AgentCounters {
@@ -49,8 +65,12 @@ struct AgentCounters {
   uint64_t withdraws = 0;
   uint64_t heartbeats = 0;
   uint64_t refused_metrics = 0;
-  UpdateCounters updates;  // over all instances, also those that went
-  uint64_t paths = 0;      // messages
+  uint64_t scrapes_failed = 0;
+  uint64_t plugins_failed = 0;
+  uint64_t load_reports = 0;
+  uint64_t load_reports_refused = 0;  // posted or found in an answer, but not to be used; fetches that failed
+  UpdateCounters updates;             // over all instances, also those that went
+  uint64_t paths = 0;                 // messages
   UpdateCounters path_updates;
 };
 
@@ -71,7 +91,14 @@ class AgentCore {
   Effects OnSample(const HostReadings& host, const std::map<Slot, InstanceReadings>& own, Now now);
   // Results for a slot that is gone meanwhile are left out.
   Effects OnCheck(Slot slot, CheckOutcome outcome, const std::string& detail, Now now);
-  void OnScrape(Slot slot, std::optional<std::vector<std::optional<double>>> values, Now now);
+  void OnScrape(Slot slot, const SourceReading& values, Now now);
+  // These may be reason for a report at once.
+  Effects OnPlugin(PluginRun run, const SourceReading& values, Now now);
+  Effects OnLoadReport(Slot slot, const Result<LoadReport>& report, Now now);
+  // The answer to a load fetch, or nothing where it had no load report; an error where there is no answer.
+  Effects OnLoadFetch(Slot slot, const Result<LoadReport>& report, Now now);
+  // An application posted a load report.
+  PostAnswer OnPost(const LoadPost& post, Now now);
   // All paths as they are now, complete; called every sample_interval while there are probes, and after.
   Effects OnPaths(std::vector<PathSample> paths, Now now);
   // Whether OnPaths is wanted: there are probes, or controllers may not have heard yet that there are none.
@@ -104,10 +131,16 @@ class AgentCore {
   Micros SampleCadence() const;
   Micros ScrapeLead() const;
   void ScheduleScrape();
+  // agent_sources.cc
+  void StartSources(Slot slot, Instance* instance, bool scrape, Now now, Effects* effects);
+  MonoTime SourcesDeadline(const Instance& instance) const;
+  void Renewed(Instance* instance, Now now, Effects* effects);
+  void NoteRefused(const Instance& instance, std::vector<std::string> refused, Effects* effects);
   void StartSampling(Now now);
   void Forget(std::map<Slot, Instance>::iterator it);
 
   config::AgentConfig config_;
+  bool looks_between_ = false;  // at values, between two reports
   const uint64_t boot_epoch_;
   uint64_t sequence_ = 0;
   uint32_t last_slot_ = 0;

@@ -87,6 +87,7 @@ Status HttpResponseParser::HeaderLine(std::string_view line) {
   if (colon == std::string_view::npos || colon == 0) return Bad("a header line must be 'NAME: VALUE'", line);
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = TrimBlanks(line.substr(colon + 1));
+  TakeLoadReport(line);
   if (EqualsIgnoringCase(name, "content-length")) {
     const auto length = ParseUnsigned(value);
     if (!length) return Bad("Content-Length must be a number", value);
@@ -101,6 +102,16 @@ Status HttpResponseParser::HeaderLine(std::string_view line) {
   return Ok();
 }
 
+// `line`: "NAME: VALUE"; other names are passed over.
+void HttpResponseParser::TakeLoadReport(std::string_view line) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return;
+  const std::string_view name = line.substr(0, colon);
+  const std::string_view value = TrimBlanks(line.substr(colon + 1));
+  if (EqualsIgnoringCase(name, "endpoint-load-metrics")) load_report_ = value;
+  if (EqualsIgnoringCase(name, "endpoint-load-metrics-bin")) load_report_bin_ = value;
+}
+
 Status HttpResponseParser::HeaderComplete() {
   if (status_ < 200) {  // interim: the real answer follows
     place_ = Place::kStatus;
@@ -111,7 +122,9 @@ Status HttpResponseParser::HeaderComplete() {
     return MakeError(Errc::kLimit, "the body has " + std::to_string(*length_) + " bytes, at most " +
                                        std::to_string(limits_.body_bytes) + " are read");
   }
-  if (keep_ == HttpBody::kSkip || status_ == 204 || status_ == 304) {
+  // A trailer comes only after chunks.
+  const bool no_trailer = keep_ == HttpBody::kTrailer && (load_report_ || load_report_bin_ || !chunked_);
+  if (keep_ == HttpBody::kSkip || no_trailer || status_ == 204 || status_ == 304) {
     place_ = Place::kDone;
   } else if (chunked_) {
     place_ = Place::kChunkSize;
@@ -147,6 +160,7 @@ Status HttpResponseParser::Line(std::string_view line) {
       return Ok();
     case Place::kTrailer:
       if (line.empty()) place_ = Place::kDone;
+      TakeLoadReport(line);
       return Ok();
     default: return MakeError(Errc::kInternal, "a line where none is read");
   }
@@ -158,11 +172,12 @@ Result<HttpProgress> HttpResponseParser::Feed(std::string_view bytes) {
       const size_t take = place_ == Place::kToEnd
                               ? bytes.size()
                               : static_cast<size_t>(std::min<uint64_t>(left_, bytes.size()));
-      if (take > limits_.body_bytes - body_.size()) {
+      if (take > limits_.body_bytes - body_used_) {
         return MakeError(Errc::kLimit,
                          "the body is longer than " + std::to_string(limits_.body_bytes) + " bytes");
       }
-      body_.append(bytes.substr(0, take));
+      body_used_ += take;
+      if (keep_ == HttpBody::kKeep) body_.append(bytes.substr(0, take));
       bytes.remove_prefix(take);
       if (place_ == Place::kToEnd) continue;
       left_ -= take;

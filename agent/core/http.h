@@ -28,6 +28,7 @@ std::string HttpGetRequest(const HttpUrl& url, std::string_view accept);
 enum class HttpBody : uint8_t {
   kSkip,  // done as soon as the header is complete
   kKeep,
+  kTrailer,  // read for a load report in the trailer and not kept; done as soon as none can come any more
 };
 
 struct HttpLimits {
@@ -48,6 +49,11 @@ class HttpResponseParser {
 
   int status() const { return status_; }  // 100..599; 0 before the status line
   const std::string& body() const { return body_; }
+  bool head_complete() const { return place_ != Place::kStatus && place_ != Place::kHeader; }
+  // The newest value, of header or trailer, of `endpoint-load-metrics` and of `endpoint-load-metrics-bin`
+  // (see orca.h); absent: not said.
+  const std::optional<std::string>& load_report() const { return load_report_; }
+  const std::optional<std::string>& load_report_bin() const { return load_report_bin_; }
 
  private:
   enum class Place : uint8_t {
@@ -65,6 +71,7 @@ class HttpResponseParser {
   Status StatusLine(std::string_view line);
   Status HeaderLine(std::string_view line);
   Status ChunkSize(std::string_view line);
+  void TakeLoadReport(std::string_view line);
   Status HeaderComplete();
 
   HttpBody keep_;
@@ -77,6 +84,9 @@ class HttpResponseParser {
   size_t head_used_ = 0;  // bytes of lines so far
   std::string line_;      // a line of which the end did not come yet
   std::string body_;
+  size_t body_used_ = 0;  // bytes of the body so far, kept or not
+  std::optional<std::string> load_report_;
+  std::optional<std::string> load_report_bin_;
 };
 
 }  // namespace dyncast::agent

@@ -18,9 +18,10 @@ Instance::Instance(config::InstanceConfig config, UpdatePolicy policy, Options o
       health_(config_.health.fall, config_.health.rise, InitialHealth(config_, options.health)),
       cgroup_cpu_(options.window),
       capacity_(config_.capacity) {
-  if (!config_.scrape) return;
-  rates_.assign(config_.scrape->metrics.size(), CounterRate(options.window));
-  scraped_.resize(config_.scrape->metrics.size());
+  if (config_.scrape) scrape_.emplace(config_.scrape->metrics, options.window, options.expiry);
+  for (const config::PluginConfig& plugin : config_.plugins) {
+    plugins_.emplace_back(plugin.metrics, options.window, plugin.interval + plugin.timeout + options.window);
+  }
 }
 
 wire::Announce Instance::Announce() const {
@@ -54,53 +55,57 @@ std::optional<double> Instance::MemoryRatio(const HostReadings& host, const Inst
 
 std::vector<std::string> Instance::OnSample(const HostReadings& host, const InstanceReadings& own,
                                             std::optional<Windowed> host_cpu, MonoTime now) {
-  Measured measured;
-  measured.cpu = own.cgroup ? CgroupCpu(*own.cgroup, host, now) : host_cpu;
-  measured.memory_ratio = MemoryRatio(host, own);
-  measured.pressure = own.cgroup ? own.cgroup->pressure : host.pressure;
-  measured.load1 = host.load1;
-  measured.sockets = own.sockets;
-  measured.scraped = Scraped(now);
-  BuiltMetrics built = BuildMetrics(measured);
-  metrics_ = std::move(built.metrics);
+  measured_ = {};
+  measured_.cpu = own.cgroup ? CgroupCpu(*own.cgroup, host, now) : host_cpu;
+  measured_.memory_ratio = MemoryRatio(host, own);
+  measured_.pressure = own.cgroup ? own.cgroup->pressure : host.pressure;
+  measured_.load1 = host.load1;
+  measured_.sockets = own.sockets;
+  measured_.gpu = own.gpu;
   // What could not be read this time keeps its last known value: a capacity does not come and go.
   const Capacity found = EffectiveCapacity(config_.capacity, own.cgroup, host);
   if (found.cpu_cores) capacity_.cpu_cores = found.cpu_cores;
   if (found.memory_bytes) capacity_.memory_bytes = found.memory_bytes;
+  if (!config_.capacity.gpus && own.gpu.devices) capacity_.gpus = static_cast<double>(*own.gpu.devices);
   sampled_ = true;
+  return Renew(now);
+}
+
+std::vector<std::string> Instance::Renew(MonoTime now) {
+  measured_.scraped = OfTheApplication(now);
+  BuiltMetrics built = BuildMetrics(measured_);
+  metrics_ = std::move(built.metrics);
   return std::move(built.refused);
 }
 
-void Instance::OnScrape(std::optional<std::vector<std::optional<double>>> values, MonoTime now) {
-  if (!config_.scrape) return;
-  const auto& wanted = config_.scrape->metrics;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    scraped_[i].reset();
-    if (!values || i >= values->size() || !(*values)[i]) continue;
-    const double raw = *(*values)[i];
-    if (wanted[i].rate) {
-      rates_[i].Add(now, raw);
-      scraped_[i] = rates_[i].Current();
-    } else {
-      scraped_[i] = Windowed{.value = raw};
-    }
-    if (scraped_[i]) scraped_[i]->value *= wanted[i].factor;
-  }
-  scraped_at_ = now;
+void Instance::OnScrape(const SourceReading& values, MonoTime now) {
+  if (scrape_) scrape_->Take(values, now);
 }
 
-std::vector<ScrapedValue> Instance::Scraped(MonoTime now) const {
-  std::vector<ScrapedValue> result;
-  if (!scraped_at_ || now - *scraped_at_ > options_.expiry) return result;
-  const auto& wanted = config_.scrape->metrics;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (!scraped_[i]) continue;
-    result.push_back({.name = wanted[i].name,
-                      .unit = wanted[i].unit,
-                      .statistic = wanted[i].rate ? MetricStatistic::kRate : MetricStatistic::kInstant,
-                      .value = *scraped_[i]});
+void Instance::OnPlugin(size_t index, const SourceReading& values, MonoTime now) {
+  if (index < plugins_.size()) plugins_[index].Take(values, now);
+}
+
+void Instance::OnLoadReport(LoadReport report, MonoTime now) {
+  load_report_ = std::move(report);
+  load_report_at_ = now;
+}
+
+// Later ones replace earlier ones of the same name: what the configuration names goes before what a load
+// report means by itself.
+std::vector<ScrapedValue> Instance::OfTheApplication(MonoTime now) const {
+  std::vector<ScrapedValue> values;
+  const bool reported =
+      config_.orca && load_report_at_ && now - *load_report_at_ <= Micros{config_.orca->expiry};
+  if (reported) values = StandardOrcaValues(load_report_);
+  if (scrape_) scrape_->AppendTo(&values, now);
+  for (const SourceValues& plugin : plugins_) plugin.AppendTo(&values, now);
+  if (reported) {
+    for (ScrapedValue& value : ConfiguredOrcaValues(load_report_, config_.orca->metrics)) {
+      values.push_back(std::move(value));
+    }
   }
-  return result;
+  return values;
 }
 
 }  // namespace dyncast::agent

@@ -7,9 +7,11 @@
 
 #include "agent/core/health.h"
 #include "agent/core/metrics.h"
+#include "agent/core/orca.h"
 #include "agent/core/policy.h"
 #include "agent/core/readings.h"
 #include "agent/core/sampler.h"
+#include "agent/core/source.h"
 #include "schema/base/time.h"
 #include "schema/config/agent.h"
 
@@ -33,7 +35,12 @@ class Instance {
   std::vector<std::string> OnSample(const HostReadings& host, const InstanceReadings& own,
                                     std::optional<Windowed> host_cpu, MonoTime now);
   // The page's values in the order of config().scrape->metrics; nullopt: the scrape failed.
-  void OnScrape(std::optional<std::vector<std::optional<double>>> values, MonoTime now);
+  void OnScrape(const SourceReading& values, MonoTime now);
+  // The same of config().plugins[index].
+  void OnPlugin(size_t index, const SourceReading& values, MonoTime now);
+  void OnLoadReport(LoadReport report, MonoTime now);
+  // Makes the metrics anew, of the last sample and of what the sources say now. Returns what was refused.
+  std::vector<std::string> Renew(MonoTime now);
 
   wire::Announce Announce() const;
   wire::Report Report() const { return {.instance = config_.name, .metrics = metrics_}; }
@@ -50,20 +57,25 @@ class Instance {
   MonoTime next_check{};
   bool check_running = false;
   bool scrape_running = false;
+  bool load_fetch_running = false;
+  std::vector<SourceValues>& plugins() { return plugins_; }
+  const std::vector<SourceValues>& plugins() const { return plugins_; }
 
  private:
   std::optional<Windowed> CgroupCpu(const CgroupReadings& cgroup, const HostReadings& host, MonoTime now);
   std::optional<double> MemoryRatio(const HostReadings& host, const InstanceReadings& own) const;
-  std::vector<ScrapedValue> Scraped(MonoTime now) const;
+  std::vector<ScrapedValue> OfTheApplication(MonoTime now) const;
 
   config::InstanceConfig config_;
   UpdatePolicy policy_;
   Options options_;
   HealthTracker health_;
   CpuShare cgroup_cpu_;
-  std::vector<CounterRate> rates_;                // one for each scraped metric
-  std::vector<std::optional<Windowed>> scraped_;  // the newest values, factor applied
-  std::optional<MonoTime> scraped_at_;
+  std::optional<SourceValues> scrape_;
+  std::vector<SourceValues> plugins_;  // as config_.plugins
+  LoadReport load_report_;
+  std::optional<MonoTime> load_report_at_;
+  Measured measured_;  // by the last sample
   std::vector<MetricSample> metrics_;
   Capacity capacity_;
   bool sampled_ = false;

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPressureWindow{10000};  // avg10
 constexpr milliseconds kLoadWindow{60000};
+constexpr milliseconds kGpuWindow{1000};  // NVML: 1/6 s to 1 s, as the device has it
 
 class Builder {
  public:
@@ -63,6 +64,8 @@ BuiltMetrics BuildMetrics(const Measured& measured) {
   builder.AddMean(metric::kLoad1, measured.load1, "1", kLoadWindow);
   builder.AddInstant(metric::kSessions, measured.sockets.sessions, "1");
   builder.AddInstant(metric::kAcceptQueue, measured.sockets.accept_queue, "1");
+  builder.AddMean(metric::kGpuUtilization, measured.gpu.utilization, "ratio", kGpuWindow);
+  builder.AddInstant(metric::kGpuMemoryUtilization, measured.gpu.memory, "ratio");
   for (const ScrapedValue& scraped : measured.scraped) {
     builder.Add({.name = scraped.name,
                  .value = scraped.value.value,

@@ -27,7 +27,8 @@ struct Measured {
   PressureReadings pressure;
   std::optional<double> load1;
   SocketReadings sockets;
-  std::vector<ScrapedValue> scraped;
+  GpuReadings gpu;
+  std::vector<ScrapedValue> scraped;  // of the application, by whatever source
 };
 
 struct BuiltMetrics {

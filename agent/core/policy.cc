@@ -1,61 +1,80 @@
 #include "agent/core/policy.h"
 
 #include <algorithm>
-#include <cmath>
+#include <string_view>
+#include <utility>
 
 namespace dyncast::agent {
 namespace {
 
-const MetricSample* Find(const std::vector<MetricSample>& metrics, std::string_view name) {
+std::optional<double> ValueOf(const std::vector<MetricSample>& metrics, std::string_view name) {
   const auto it =
       std::find_if(metrics.begin(), metrics.end(), [&](const MetricSample& m) { return m.name == name; });
-  return it == metrics.end() ? nullptr : &*it;
+  if (it == metrics.end()) return std::nullopt;
+  return it->value;
 }
 
 }  // namespace
 
-bool UpdatePolicy::ThresholdReached(const std::vector<MetricSample>& metrics) const {
-  return std::any_of(thresholds_.begin(), thresholds_.end(), [&](const config::ThresholdConfig& t) {
-    const MetricSample* now = Find(metrics, t.metric);
-    const auto before = reported_.find(t.metric);
-    if (now == nullptr || before == reported_.end()) {
-      return (now == nullptr) != (before == reported_.end());  // it appeared or vanished
-    }
-    const double difference = std::abs(now->value - before->second);
-    if (difference == 0) return false;
-    if (t.change && difference >= *t.change) return true;
-    // From 0 every change is infinitely large; then an absolute rule, if there is one, decides alone.
-    if (t.relative && before->second == 0) return !t.change;
-    return t.relative && difference >= *t.relative * std::abs(before->second);
-  });
+UpdatePolicy::UpdatePolicy(config::UpdateRules rules) : rules_(std::move(rules)) {
+  if (rules_.policy == config::UpdateWhen::kInterval) return;
+  for (const config::ThresholdConfig& threshold : rules_.thresholds) {
+    thresholds_.emplace_back(threshold, rules_.damping);
+  }
 }
 
-UpdatePolicy::Decision UpdatePolicy::OnMetrics(const std::vector<MetricSample>& metrics, Trigger trigger,
-                                               MonoTime now) {
-  if (due_at_ && now >= *due_at_) {
-    if (trigger == Trigger::kSample) trigger = held_;
-  } else if (trigger == Trigger::kSample && !due_at_ && !ThresholdReached(metrics)) {
-    ++counters_.suppressed_unchanged;
-    return Decision::kKeep;
+Threshold::Verdict UpdatePolicy::Look(const std::vector<MetricSample>& metrics, MonoTime now) {
+  Threshold::Verdict most = Threshold::Verdict::kUnchanged;
+  for (Threshold& threshold : thresholds_) {
+    most = std::max(most, threshold.Look(ValueOf(metrics, threshold.metric()), now));
   }
-  if (last_sent_ && now < *last_sent_ + gap_) {
-    ++counters_.suppressed_gap;
-    if (!due_at_ || trigger != Trigger::kSample) held_ = trigger;
-    due_at_ = *last_sent_ + gap_;
-    return Decision::kKeep;
+  return most;
+}
+
+Trigger UpdatePolicy::Meaning(Trigger trigger, MonoTime now) const {
+  if (trigger != Trigger::kInterval || rules_.policy != config::UpdateWhen::kThreshold) return trigger;
+  if (!last_sent_) return Trigger::kInterval;
+  return now - *last_sent_ >= rules_.refresh ? Trigger::kRefresh : Trigger::kSample;
+}
+
+UpdatePolicy::Decision UpdatePolicy::Keep(Threshold::Verdict verdict) {
+  switch (verdict) {
+    case Threshold::Verdict::kDamped: ++counters_.suppressed_damped; break;
+    case Threshold::Verdict::kHysteresis: ++counters_.suppressed_hysteresis; break;
+    default: ++counters_.suppressed_unchanged; break;
   }
+  return Decision::kKeep;
+}
+
+void UpdatePolicy::CountSent(Trigger trigger) {
   switch (trigger) {
     case Trigger::kSample: ++counters_.sent_threshold; break;
     case Trigger::kInterval:
     case Trigger::kSettled: ++counters_.sent_interval; break;
     case Trigger::kRefresh: ++counters_.sent_refresh; break;
   }
+}
+
+UpdatePolicy::Decision UpdatePolicy::OnMetrics(const std::vector<MetricSample>& metrics, Trigger trigger,
+                                               MonoTime now) {
+  const Threshold::Verdict verdict = Look(metrics, now);
+  trigger = Meaning(trigger, now);
+  if (trigger == Trigger::kSample) trigger = held_;
+  if (trigger == Trigger::kSample && verdict != Threshold::Verdict::kReached) {
+    due_at_.reset();  // what the gap held back has gone back meanwhile
+    return Keep(verdict);
+  }
+  if (last_sent_ && now - *last_sent_ < rules_.minimum_gap) {
+    held_ = trigger;
+    due_at_ = *last_sent_ + rules_.minimum_gap;
+    ++counters_.suppressed_gap;
+    return Decision::kKeep;
+  }
+  CountSent(trigger);
   last_sent_ = now;
   due_at_.reset();
-  reported_.clear();
-  for (const config::ThresholdConfig& t : thresholds_) {
-    if (const MetricSample* m = Find(metrics, t.metric)) reported_[t.metric] = m->value;
-  }
+  held_ = Trigger::kSample;
+  for (Threshold& threshold : thresholds_) threshold.Reported(ValueOf(metrics, threshold.metric()));
   return Decision::kSend;
 }
 

@@ -1,18 +1,17 @@
-// When an instance's metrics are reported: at the interval, and between at thresholds, but never two
-// reports within the minimum gap (the draft's security consideration: updates must not make the network
-// flap). One object per instance. Pure.
+// When an instance's metrics are reported: at the interval, at thresholds, or both, but never two reports
+// within the minimum gap, and not for a metric that turns back and forth (the draft's security consideration:
+// updates must not make the network flap). One object per instance. Pure.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "agent/core/threshold.h"
 #include "schema/base/time.h"
 #include "schema/config/agent.h"
 #include "schema/model/metric.h"
+#include "schema/model/updates.h"
 
 namespace dyncast::agent {
 
@@ -23,38 +22,30 @@ enum class Trigger : uint8_t {
   kRefresh,   // a controller has just connected
 };
 
-// What became of the samples, and why. Sums since the agent started.
-struct UpdateCounters {
-  uint64_t sent_interval = 0;  // also kSettled
-  uint64_t sent_threshold = 0;
-  uint64_t sent_refresh = 0;
-  uint64_t suppressed_unchanged = 0;  // no threshold was reached
-  uint64_t suppressed_gap = 0;        // due, but held back until the minimum gap passed
-  friend bool operator==(const UpdateCounters&, const UpdateCounters&) = default;
-};
-
 class UpdatePolicy {
  public:
-  UpdatePolicy(std::vector<config::ThresholdConfig> thresholds, Micros minimum_gap)
-      : thresholds_(std::move(thresholds)), gap_(minimum_gap) {}
+  explicit UpdatePolicy(config::UpdateRules rules);
 
   enum class Decision : uint8_t { kSend, kKeep };
-  // kSend: the caller sends `metrics` now, and they count as reported. A report held back by the gap is
-  // due at DueAt().
+  // kSend: the caller sends `metrics` now, and they count as reported. What is held back by the gap is looked
+  // at again at DueAt(). `now` does not go back.
   Decision OnMetrics(const std::vector<MetricSample>& metrics, Trigger trigger, MonoTime now);
-  // When a report held back is due; OnMetrics at or after it sends, whatever its trigger.
+  // When a report that the gap held back is due: call OnMetrics then, with kSample.
   std::optional<MonoTime> DueAt() const { return due_at_; }
   const UpdateCounters& counters() const { return counters_; }
 
  private:
-  bool ThresholdReached(const std::vector<MetricSample>& metrics) const;
+  Threshold::Verdict Look(const std::vector<MetricSample>& metrics, MonoTime now);
+  // What the trigger means under the policy; kSample: nothing but a look.
+  Trigger Meaning(Trigger trigger, MonoTime now) const;
+  Decision Keep(Threshold::Verdict verdict);
+  void CountSent(Trigger trigger);
 
-  std::vector<config::ThresholdConfig> thresholds_;
-  Micros gap_;
-  std::map<std::string, double, std::less<>> reported_;  // of the thresholds' metrics
+  config::UpdateRules rules_;
+  std::vector<Threshold> thresholds_;  // none with the policy 'interval'
   std::optional<MonoTime> last_sent_;
   std::optional<MonoTime> due_at_;
-  Trigger held_ = Trigger::kSample;  // why the report that is due at due_at_ is
+  Trigger held_ = Trigger::kSample;  // what the gap holds back beside thresholds
   UpdateCounters counters_;
 };
 

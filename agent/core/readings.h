@@ -37,9 +37,16 @@ struct SocketReadings {
   std::optional<uint32_t> accept_queue;  // connections that wait to be accepted
 };
 
+struct GpuReadings {
+  std::optional<double> utilization;  // 0..1, mean of the devices that say it
+  std::optional<double> memory;       // 0..1, used of all their memory
+  std::optional<uint32_t> devices;    // how many there are
+};
+
 struct InstanceReadings {
   std::optional<CgroupReadings> cgroup;  // absent where the instance has no cgroup of its own
   SocketReadings sockets;
+  GpuReadings gpu;
 };
 
 }  // namespace dyncast::agent

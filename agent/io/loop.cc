@@ -18,10 +18,6 @@ namespace {
 
 uint64_t BootEpoch() { return static_cast<uint64_t>(UnixMicros(ReadClocks().wall)); }
 
-std::string CheckNamespace(const config::InstanceConfig& config) {
-  return config.check_inside ? config.network_namespace : std::string();
-}
-
 }  // namespace
 
 AgentLoop::AgentLoop(config::AgentConfig config, Options options)
@@ -32,6 +28,9 @@ AgentLoop::AgentLoop(config::AgentConfig config, Options options)
       probes_(&poller_),
       reflector_(&poller_, &problems_),
       paths_(&poller_, &problems_),
+      plugins_(&poller_),
+      gpus_(&problems_),
+      load_listener_(&poller_, [this](const LoadPost& post) { return OnPost(post); }),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 AgentLoop::~AgentLoop() {
@@ -76,9 +75,10 @@ void AgentLoop::RunPaths(Now now) {
   if (!core_.has_paths()) next_paths_ = MonoTime::max();
 }
 
-MonoTime AgentLoop::NextDeadline() const {
-  return std::min({core_.NextDeadline(), probes_.NextDeadline(), reflector_.NextDeadline(),
-                   paths_.NextDeadline(), next_paths_});
+MonoTime AgentLoop::NextDeadline(MonoTime now) const {
+  return std::min({core_.NextDeadline(), probes_.NextDeadline(), plugins_.NextDeadline(),
+                   load_listener_.NextDeadline(now), reflector_.NextDeadline(), paths_.NextDeadline(),
+                   next_paths_});
 }
 
 void AgentLoop::OnWake() {
@@ -102,6 +102,9 @@ void AgentLoop::OnWake() {
       if (const Status connected = Connect(); !connected) {
         DYN_WARN("DC-AG-005", "agent", "controller-refused", "why=\"{}\"", connected.error().ToString());
       }
+      if (const Status listens = ListenForLoad(); !listens) {
+        DYN_WARN("DC-AG-010", "agent", "not-listening", "why=\"{}\"", listens.error().ToString());
+      }
       DYN_LOG(kInfo, "agent", "reloaded", "instances={}", core_.instances().size());
       Apply(std::move(*effects), now);
       ConfigurePaths(now);
@@ -113,6 +116,7 @@ void AgentLoop::OnWake() {
 Status AgentLoop::Run() {
   if (wake_ < 0) return MakeError(Errc::kIo, std::string("eventfd: ") + std::strerror(errno));
   if (const Status connected = Connect(); !connected) return connected.error();
+  if (const Status listens = ListenForLoad(); !listens) return listens.error();
   if (const Status added = poller_.Add(wake_, EPOLLIN, [this](uint32_t) { OnWake(); }); !added) return added;
   const int publisher_fd = publisher_.fd();
   if (const Status added = poller_.Add(publisher_fd, EPOLLIN | EPOLLET, [](uint32_t) {}); !added)
@@ -124,26 +128,36 @@ Status AgentLoop::Run() {
     const Now now = ReadClocks();
     if (publisher_.TakeSubscribers() != 0) core_.OnSubscriber(now);
     probes_.OnTimers(now.mono);
+    plugins_.OnTimers(now.mono);
+    load_listener_.OnTimers(now.mono);
     if (core_.NextDeadline() <= now.mono) Apply(core_.Tick(now), now);
     RunPaths(now);
     if (core_.stopped()) break;
     // What was sent may have swallowed the publisher's edge: look again before the wait.
     if (publisher_.TakeSubscribers() != 0) core_.OnSubscriber(now);
-    poller_.Wait(std::max(NextDeadline(), now.mono) - now.mono);
+    poller_.Wait(std::max(NextDeadline(now.mono), now.mono) - now.mono);
   }
   poller_.Remove(publisher_fd);
   poller_.Remove(wake_);
+  LogSums();
+  return Ok();
+}
+
+void AgentLoop::LogSums() const {
   const AgentCounters sums = core_.counters();
+  const UpdateCounters& updates = sums.updates;
   DYN_LOG(kInfo, "agent", "stopped",
           "announces={} reports={} heartbeats={} withdraws={} by_interval={} by_threshold={} by_refresh={} "
-          "held_unchanged={} held_gap={} refused_metrics={} paths={} bytes={} send_failures={}",
-          sums.announces, sums.reports, sums.heartbeats, sums.withdraws, sums.updates.sent_interval,
-          sums.updates.sent_threshold, sums.updates.sent_refresh, sums.updates.suppressed_unchanged,
-          sums.updates.suppressed_gap, sums.refused_metrics, sums.paths, publisher_.bytes_sent(),
-          publisher_.send_failures());
+          "held_unchanged={} held_gap={} held_damped={} held_hysteresis={} refused_metrics={} "
+          "scrapes_failed={} plugins_failed={} load_reports={} load_reports_refused={} paths={} bytes={} "
+          "send_failures={}",
+          sums.announces, sums.reports, sums.heartbeats, sums.withdraws, updates.sent_interval,
+          updates.sent_threshold, updates.sent_refresh, updates.suppressed_unchanged, updates.suppressed_gap,
+          updates.suppressed_damped, updates.suppressed_hysteresis, sums.refused_metrics, sums.scrapes_failed,
+          sums.plugins_failed, sums.load_reports, sums.load_reports_refused, sums.paths,
+          publisher_.bytes_sent(), publisher_.send_failures());
   reflector_.LogCounters();
   paths_.LogCounters();
-  return Ok();
 }
 
 void AgentLoop::Apply(Effects effects, Now now) {
@@ -157,7 +171,7 @@ void AgentLoop::Apply(Effects effects, Now now) {
     }
   }
   for (const Slot slot : effects.checks) StartCheck(slot, now);
-  for (const Slot slot : effects.scrapes) StartScrape(slot, now);
+  StartSources(effects, now);
   if (effects.sample) Sample(now);
 }
 
@@ -195,6 +209,7 @@ void AgentLoop::Sample(Now now) {
       }
     }
   }
+  ReadGpus(&readings, now);
   const HostReadings host = host_.Read();
   // Read last, so that the values' time is the moment after all of them.
   const Now read_at = ReadClocks();
@@ -205,13 +220,16 @@ void AgentLoop::Sample(Now now) {
 void AgentLoop::StartCheck(Slot slot, Now now) {
   const config::InstanceConfig& config = core_.instances().at(slot).config();
   const bool http = config.health.kind == config::HealthCheckKind::kHttp;
-  ProbeSpec spec{.kind = http ? ProbeSpec::Kind::kStatus : ProbeSpec::Kind::kConnect,
+  const bool load = http && config.orca && config.orca->health;
+  ProbeSpec spec{.kind = load   ? ProbeSpec::Kind::kLoad
+                         : http ? ProbeSpec::Kind::kStatus
+                                : ProbeSpec::Kind::kConnect,
                  .address = config.bid,
                  .port = config.health.port != 0 ? config.health.port : config.port,
                  .path = config.health.path,
-                 .network_namespace = CheckNamespace(config),
+                 .network_namespace = config::CheckNamespaceOf(config),
                  .timeout = config.health.timeout};
-  probes_.Start(std::move(spec), now.mono, [this, slot, http](Result<ProbeAnswer> answer) {
+  probes_.Start(std::move(spec), now.mono, [this, slot, http, load](Result<ProbeAnswer> answer) {
     const Now done = ReadClocks();
     CheckOutcome outcome = CheckOutcome::kPass;
     std::string detail;
@@ -223,52 +241,7 @@ void AgentLoop::StartCheck(Slot slot, Now now) {
       if (answer->status < 200 || answer->status > 299) outcome = CheckOutcome::kFail;
     }
     Apply(core_.OnCheck(slot, outcome, detail, done), done);
-  });
-}
-
-void AgentLoop::StartScrape(Slot slot, Now now) {
-  const config::InstanceConfig& config = core_.instances().at(slot).config();
-  const std::string name = config.name;
-  const auto url = ParseHttpUrl(config.scrape->url);
-  if (!url) {
-    problems_.Failed("DC-AG-006", name, "scrape", url.error());
-    core_.OnScrape(slot, std::nullopt, now);
-    return;
-  }
-  ProbeSpec spec{.kind = ProbeSpec::Kind::kPage,
-                 .address = url->address,
-                 .port = url->port,
-                 .path = url->path,
-                 .network_namespace = CheckNamespace(config),
-                 .timeout = config.scrape->timeout};
-  probes_.Start(std::move(spec), now.mono, [this, slot, name](Result<ProbeAnswer> answer) {
-    const auto it = core_.instances().find(slot);
-    if (it == core_.instances().end()) return;
-    const config::ScrapeConfig& scrape = *it->second.config().scrape;
-    const auto failed = [&](const Error& error) {
-      problems_.Failed("DC-AG-006", name, "scrape", error);
-      core_.OnScrape(slot, std::nullopt, ReadClocks());
-    };
-    if (!answer) return failed(answer.error());
-    if (answer->status != 200) {
-      return failed(MakeError(Errc::kProtocol, "status " + std::to_string(answer->status) + ", must be 200",
-                              scrape.url));
-    }
-    auto values = PickMetrics(answer->body, scrape.metrics);
-    if (!values) {
-      return failed(
-          MakeError(values.error().code, values.error().message, scrape.url + " " + values.error().where));
-    }
-    problems_.Works(name, "scrape");
-    for (size_t i = 0; i < values->size(); ++i) {
-      const std::string what = "scrape of " + scrape.metrics[i].from;
-      if ((*values)[i]) {
-        problems_.Works(name, what);
-      } else {
-        problems_.Failed("DC-AG-006", name, what, MakeError(Errc::kNotFound, "no such sample", scrape.url));
-      }
-    }
-    core_.OnScrape(slot, std::move(*values), ReadClocks());
+    if (load && outcome == CheckOutcome::kPass) TakeHealthLoad(slot, *answer, done);
   });
 }
 

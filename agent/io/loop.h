@@ -13,6 +13,9 @@
 #include "agent/core/agent.h"
 #include "agent/core/http.h"
 #include "agent/core/open_metrics.h"
+#include "agent/io/gpu.h"
+#include "agent/io/load_listener.h"
+#include "agent/io/plugin.h"
 #include "agent/io/poller.h"
 #include "agent/io/probe.h"
 #include "agent/io/problems.h"
@@ -56,11 +59,24 @@ class AgentLoop {
   void Apply(Effects effects, Now now);
   void Sample(Now now);
   void StartCheck(Slot slot, Now now);
+  // loop_sources.cc
+  void StartSources(const Effects& effects, Now now);
   void StartScrape(Slot slot, Now now);
+  void StartLoadFetch(Slot slot, Now now);
+  void StartPlugin(PluginRun run, Now now);
+  SourceReading ReadPage(const std::string& instance, std::string_view code, const std::string& what,
+                         const std::string& where, const std::string& page,
+                         const std::vector<config::ScrapedMetric>& wanted);
+  Result<LoadReport> ReadLoadReport(const std::string& instance, const ProbeAnswer& answer);
+  void TakeHealthLoad(Slot slot, const ProbeAnswer& answer, Now now);
+  LoadListener::Answer OnPost(const LoadPost& post);
+  void ReadGpus(std::map<Slot, InstanceReadings>* readings, Now now);
+  Status ListenForLoad();
   Status Connect();
   void ConfigurePaths(Now now);
   void RunPaths(Now now);
-  MonoTime NextDeadline() const;
+  MonoTime NextDeadline(MonoTime now) const;
+  void LogSums() const;
 
   Options options_;
   AgentCore core_;
@@ -73,6 +89,9 @@ class AgentLoop {
   StampResponder reflector_;
   StampProber paths_;
   MonoTime next_paths_ = MonoTime::max();  // when the paths are looked at
+  PluginRunner plugins_;
+  GpuReader gpus_;
+  LoadListener load_listener_;
   Publisher publisher_;
   int wake_ = -1;
 

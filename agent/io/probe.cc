@@ -53,7 +53,17 @@ struct ProbeRunner::Connection {
   Error SystemFailure(const char* what, int error) const {
     return Failure(Errc::kUnavailable, std::string(what) + ": " + std::strerror(error));
   }
-  ProbeAnswer Answer() const { return {.status = parser.status(), .body = parser.body()}; }
+  ProbeAnswer Answer() const {
+    return {.status = parser.status(),
+            .body = parser.body(),
+            .load_report = parser.load_report(),
+            .load_report_bin = parser.load_report_bin()};
+  }
+  // What a failure means by now.
+  Result<ProbeAnswer> Failed(Error error) const {
+    if (spec.kind == ProbeSpec::Kind::kLoad && parser.head_complete()) return Answer();
+    return error;
+  }
 
   // nullopt: not finished. The three stages of a probe, in their order.
   std::optional<Result<ProbeAnswer>> OnConnected() {
@@ -80,10 +90,10 @@ struct ProbeRunner::Connection {
     for (size_t i = 0; i < kReadsPerTurn; ++i) {
       const ssize_t got = recv(fd, buffer.data(), buffer.size(), 0);
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-      if (got < 0) return SystemFailure("receive", errno);
+      if (got < 0) return Failed(SystemFailure("receive", errno));
       const auto progress =
           got == 0 ? parser.Finish() : parser.Feed({buffer.data(), static_cast<size_t>(got)});
-      if (!progress) return Failure(progress.error().code, progress.error().message);
+      if (!progress) return Failed(Failure(progress.error().code, progress.error().message));
       if (*progress == HttpProgress::kDone) return Answer();
     }
     return std::nullopt;
@@ -103,6 +113,7 @@ void ProbeRunner::Start(ProbeSpec spec, MonoTime now, Done done) {
   auto connection = std::make_unique<Connection>();
   connection->deadline = now + spec.timeout;
   if (spec.kind == ProbeSpec::Kind::kPage) connection->parser = HttpResponseParser(HttpBody::kKeep);
+  if (spec.kind == ProbeSpec::Kind::kLoad) connection->parser = HttpResponseParser(HttpBody::kTrailer);
   if (spec.kind != ProbeSpec::Kind::kConnect) {
     connection->request = HttpGetRequest({.address = spec.address, .port = spec.port, .path = spec.path},
                                          spec.kind == ProbeSpec::Kind::kPage ? kAcceptPage : "*/*");
@@ -158,9 +169,10 @@ void ProbeRunner::OnTimers(MonoTime now) {
   }
   for (const uint64_t id : late) {
     const Connection& connection = *running_.at(id);
-    Finish(id, connection.Failure(Errc::kUnavailable,
-                                  std::string(connection.connected ? "no complete answer" : "no connection") +
-                                      " within " + std::to_string(connection.spec.timeout.count()) + " ms"));
+    Finish(id, connection.Failed(connection.Failure(
+                   Errc::kUnavailable,
+                   std::string(connection.connected ? "no complete answer" : "no connection") + " within " +
+                       std::to_string(connection.spec.timeout.count()) + " ms")));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/core/http.h"
@@ -21,6 +22,8 @@ struct ProbeSpec {
     kConnect,  // done when the TCP connection stands
     kStatus,   // HTTP GET, done when the header is complete
     kPage,     // HTTP GET with the body
+    kLoad,  // HTTP GET with the load report of header or trailer; whatever goes wrong after the header leaves
+            // the answer as it is by then
   };
   Kind kind = Kind::kConnect;
   IpAddress address;
@@ -31,8 +34,10 @@ struct ProbeSpec {
 };
 
 struct ProbeAnswer {
-  int status = 0;    // HTTP status; 0 for kConnect
-  std::string body;  // of kPage
+  int status = 0;                              // HTTP status; 0 for kConnect
+  std::string body;                            // of kPage
+  std::optional<std::string> load_report;      // of kLoad: the header `endpoint-load-metrics`
+  std::optional<std::string> load_report_bin;  // of kLoad: `endpoint-load-metrics-bin`
 };
 
 class ProbeRunner {

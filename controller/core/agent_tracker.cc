@@ -72,6 +72,7 @@ bool AgentTracker::Heard(const wire::AgentMessage& message, Now now) {
   if (const auto* beat = std::get_if<wire::Heartbeat>(&message.body)) {
     agent.interval = std::clamp(beat->interval, std::chrono::milliseconds{10},
                                 std::chrono::milliseconds{std::chrono::hours{1}});
+    agent.updates = beat->updates;
   }
   agent.last_heard = now.mono;
   return std::exchange(agent.silent, false);
@@ -135,6 +136,7 @@ std::vector<AgentView> AgentTracker::View(MonoTime now) const {
     view.replayed = agent.replayed;
     view.refused = agent.refused;
     view.last_refusal = agent.last_refusal;
+    view.updates = agent.updates;
     views.push_back(std::move(view));
   }
   return views;

@@ -63,6 +63,7 @@ class AgentTracker {
     uint64_t replayed = 0;
     uint64_t refused = 0;
     std::string last_refusal;
+    std::optional<UpdateCounters> updates;  // as its last heartbeat said
   };
   MonoTime SilentAt(const Agent& agent) const;
 

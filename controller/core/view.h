@@ -14,6 +14,7 @@
 #include "schema/model/path.h"
 #include "schema/model/record.h"
 #include "schema/model/score.h"
+#include "schema/model/updates.h"
 
 namespace dyncast::core {
 
@@ -104,6 +105,7 @@ struct AgentView {
   uint64_t replayed = 0;  // old epoch or sequence: refused
   uint64_t refused = 0;   // broke a rule
   std::string last_refusal;
+  std::optional<UpdateCounters> updates;  // by the agent's own count; absent: it does not count
 };
 
 struct SwitchView {

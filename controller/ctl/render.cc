@@ -9,7 +9,19 @@
 namespace dyncast::ctl {
 namespace {
 
-enum class Kind : uint8_t { kText, kNumber, kDuration, kTime, kAge, kUpOf, kHeard, kState, kSids };
+enum class Kind : uint8_t {
+  kText,
+  kNumber,
+  kDuration,
+  kTime,
+  kAge,
+  kUpOf,
+  kHeard,
+  kState,
+  kSids,
+  kSent,
+  kHeld
+};
 
 struct Column {
   const char* heading;
@@ -73,6 +85,8 @@ const std::vector<List>& Lists() {
         {"GAPS", "gaps", Kind::kNumber},
         {"REPLAYED", "replayed", Kind::kNumber},
         {"REFUSED", "refused", Kind::kNumber},
+        {"SENT", "updates", Kind::kSent},
+        {"HELD BACK", "updates", Kind::kHeld},
         {"LAST REFUSAL", "last_refusal"}}},
       {"metrics",
        {{"INSTANCE", "instance"},
@@ -121,6 +135,8 @@ std::string Cell(const Column& column, const Json& row, WallTime now) {
     case Kind::kTime: return FormatTime(value);
     case Kind::kAge:
       return value.is_number() ? FormatDuration(UnixSeconds(now) - value.get<double>()) : FormatValue(value);
+    case Kind::kSent: return FormatValue(Field(value, "sent"));
+    case Kind::kHeld: return FormatValue(Field(value, "suppressed"));
     case Kind::kUpOf: return FormatValue(value) + "/" + FormatValue(Field(row, "instances_known"));
     case Kind::kHeard:
       return value.is_boolean() ? (value.get<bool>() ? "silent" : "heard") : FormatValue(value);

@@ -196,6 +196,18 @@ Json InstancesJson(const core::FabricView& view) {
   return {{"instances", rows}};
 }
 
+Json UpdatesJson(const UpdateCounters& updates) {
+  return {{"sent", updates.sent()},
+          {"sent_interval", updates.sent_interval},
+          {"sent_threshold", updates.sent_threshold},
+          {"sent_refresh", updates.sent_refresh},
+          {"suppressed", updates.suppressed()},
+          {"suppressed_gap", updates.suppressed_gap},
+          {"suppressed_damped", updates.suppressed_damped},
+          {"suppressed_hysteresis", updates.suppressed_hysteresis},
+          {"suppressed_unchanged", updates.suppressed_unchanged}};
+}
+
 Json AgentsJson(const core::FabricView& view) {
   Json rows = Json::array();
   for (const auto& a : view.agents) {
@@ -209,6 +221,7 @@ Json AgentsJson(const core::FabricView& view) {
     row["replayed"] = a.replayed;
     row["refused"] = a.refused;
     row["last_refusal"] = a.last_refusal;
+    if (a.updates) row["updates"] = UpdatesJson(*a.updates);
     rows.push_back(std::move(row));
   }
   return {{"agents", rows}};

@@ -13,8 +13,8 @@
 #include "controller/io/prometheus_listener.h"
 #include "controller/io/prometheus_page.h"
 #include "controller/io/store_reader.h"
-#include "controller/io/unix_socket.h"
 #include "schema/base/log.h"
+#include "schema/base/unix_socket.h"
 
 namespace dyncast {
 namespace {

@@ -27,6 +27,20 @@ Result<AgentConfig> LoadAgent(const std::string& path) {
   return ParseAgent(*text, path);
 }
 
+UpdateRules UpdateRulesOf(const AgentConfig& agent, const InstanceConfig& instance) {
+  UpdateRules rules;
+  rules.minimum_gap = agent.minimum_gap;
+  rules.thresholds = agent.thresholds;
+  for (const UpdatesConfig* said : {&agent.updates, &instance.updates}) {
+    if (said->policy) rules.policy = *said->policy;
+    if (said->minimum_gap) rules.minimum_gap = *said->minimum_gap;
+    if (said->refresh) rules.refresh = *said->refresh;
+    if (said->damping) rules.damping = *said->damping;
+    if (!said->thresholds.empty()) rules.thresholds = said->thresholds;
+  }
+  return rules;
+}
+
 std::string AgentReferenceMarkdown() { return ReferenceMarkdown(AgentTable().Info()); }
 
 }  // namespace dyncast::config

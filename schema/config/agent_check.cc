@@ -5,8 +5,9 @@
 #include <algorithm>
 
 #include "schema/config/codec.h"
+#include "schema/config/sources_check.h"
 #include "schema/config/unique.h"
-#include "schema/model/name.h"
+#include "schema/config/updates_check.h"
 
 namespace dyncast::config {
 namespace {
@@ -21,24 +22,9 @@ void CheckHealth(Reader& reader, const std::string& at, const HealthCheckConfig&
   }
 }
 
-void CheckScrape(Reader& reader, const std::string& at, const ScrapeConfig& scrape) {
-  Unique names("a metric of this name");
-  for (size_t m = 0; m < scrape.metrics.size(); ++m) {
-    const ScrapedMetric& metric = scrape.metrics[m];
-    const std::string path = fmt::format("{}.metrics[{}]", at, m);
-    names.Check(reader, path + ".name", metric.name);
-    const std::string_view defined = DefinedUnit(metric.name);
-    if (!defined.empty() && metric.unit != defined) {
-      reader.Refuse(path + ".unit", metric.unit,
-                    fmt::format("metric {} has the unit '{}'; factor converts", metric.name, defined),
-                    Errc::kConflict);
-    }
-  }
-}
-
 void CheckInstance(Reader& reader, const std::string& path, const InstanceConfig& instance) {
   CheckHealth(reader, path + ".health", instance.health);
-  if (instance.scrape) CheckScrape(reader, path + ".scrape", *instance.scrape);
+  CheckSources(reader, path, instance);
   if (instance.check_inside && instance.network_namespace.empty() &&
       !reader.Says(path + ".network_namespace")) {
     reader.Refuse(path + ".check_inside", "true", "needs a network_namespace", Errc::kConflict);
@@ -57,34 +43,17 @@ void FillIn(const Reader& reader, AgentConfig& config) {
     if (!reader.Says(path + ".health.timeout")) {
       health.timeout = std::min(health.timeout, health.interval * 4 / 5);
     }
-    if (!instance.scrape) continue;
-    for (size_t m = 0; m < instance.scrape->metrics.size(); ++m) {
-      ScrapedMetric& metric = instance.scrape->metrics[m];
-      if (reader.Says(fmt::format("{}.scrape.metrics[{}].unit", path, m))) continue;
-      const std::string_view defined = DefinedUnit(metric.name);
-      metric.unit = !defined.empty() ? defined : metric.rate ? "1/s" : "1";
-    }
+    FillInSources(reader, path, instance);
   }
 }
 
 void CheckAgent(Reader& reader, const AgentConfig& config) {
-  if (config.minimum_gap > config.report_interval) {
-    reader.Refuse("minimum_gap", FormatDuration(config.minimum_gap),
-                  "must be at most report_interval, which is " + FormatDuration(config.report_interval),
-                  Errc::kConflict);
-  }
+  CheckAgentUpdates(reader, config);
   Unique endpoints("this endpoint");
   for (size_t i = 0; i < config.controllers.size(); ++i) {
     endpoints.Check(reader, fmt::format("controllers[{}]", i), config.controllers[i]);
   }
-  Unique metrics("a threshold of this metric");
-  for (size_t i = 0; i < config.thresholds.size(); ++i) {
-    const std::string path = fmt::format("thresholds[{}]", i);
-    metrics.Check(reader, path + ".metric", config.thresholds[i].metric);
-    if (!reader.Says(path + ".change") && !reader.Says(path + ".relative")) {
-      reader.Refuse(path, "must have change, relative or both");
-    }
-  }
+  CheckAgentSources(reader, config);
   Unique names("an instance of this name");
   Unique bids("an instance of the same service with this D-BID");
   for (size_t i = 0; i < config.instances.size(); ++i) {
@@ -95,6 +64,7 @@ void CheckAgent(Reader& reader, const AgentConfig& config) {
       bids.Check(reader, path + ".bid", instance.service + " " + instance.bid.ToString());
     }
     CheckInstance(reader, path, instance);
+    CheckUpdateRules(reader, path, config, instance);
   }
   CheckPaths(reader, config);
 }

@@ -3,7 +3,6 @@
 
 #include "schema/config/codec.h"
 #include "schema/config/tables.h"
-#include "schema/model/name.h"
 
 namespace dyncast::config {
 namespace {
@@ -14,15 +13,6 @@ using std::chrono::milliseconds;
 constexpr Presence kRequired = Presence::kRequired;
 
 Codec<milliseconds> Interval() { return Duration<milliseconds>(milliseconds{10}, hours{1}); }
-
-// A metric's or label's name in the OpenMetrics text format.
-bool IsSampleName(std::string_view text) {
-  return !text.empty() && text.size() <= 255 && !(text[0] >= '0' && text[0] <= '9') &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                  c == ':';
-         });
-}
 
 bool IsUrlPath(std::string_view text) {
   return !text.empty() && text.size() <= 1024 && text[0] == '/' &&
@@ -78,87 +68,6 @@ const Table<HealthCheckConfig>& HealthTable() {
   return table;
 }
 
-// A map of label names and values; its keys are the user's own.
-Option<ScrapedMetric> LabelsOption() {
-  const Said said = {.key = "labels", .description = "Labels that the sample must have.", .fallback = "none"};
-  const auto read = [](Reader& reader, const YamlNode& node, const std::string& path, ScrapedMetric& to) {
-    if (!ExpectKind(reader, node, path, YamlNode::Kind::kMap)) return;
-    for (const YamlEntry& entry : node.entries) {
-      const std::string child = ChildPath(path, Shown(entry.key));
-      if (!IsSampleName(entry.key)) {
-        reader.RefuseAt(entry.place, child, "is not a label's name", Errc::kInvalid);
-      }
-      const bool again = std::any_of(to.labels.begin(), to.labels.end(),
-                                     [&entry](const auto& label) { return label.first == entry.key; });
-      if (again) reader.RefuseAt(entry.place, child, "said twice", Errc::kDuplicate);
-      reader.Saw(child, entry.value.place);
-      if (ExpectKind(reader, entry.value, child, YamlNode::Kind::kScalar)) {
-        to.labels.emplace_back(entry.key, entry.value.scalar);
-      }
-    }
-  };
-  return {.info = MakeInfo(said, "map of label: value", "", ""), .set = read};
-}
-
-const Table<ScrapedMetric>& ScrapedTable() {
-  using M = ScrapedMetric;
-  static const Table<M> table({
-      Value(&M::name, MetricNameText(),
-            {.key = "name",
-             .presence = kRequired,
-             .description = "The name under which it is reported.",
-             .rule_added = "unique within the instance"}),
-      Value(&M::from, Text("sample name", "a sample's name as in OpenMetrics", IsSampleName),
-            {.key = "from", .presence = kRequired, .description = "The sample's name on the page."}),
-      LabelsOption(),
-      Value(&M::rate, Boolean(),
-            {.key = "rate", .description = "The sample is a counter: its increase per second is reported."}),
-      Value(&M::factor, Number(0, Bound::kExcluded, 1e18),
-            {.key = "factor", .description = "The value is multiplied by this."}),
-      Value(
-          &M::unit, Unit(),
-          {.key = "unit",
-           .description = "The unit after that.",
-           .fallback = "the unit that the metric's definition gives, else `1/s` with `rate: true`, else `1`",
-           .rule_added = "that of the definition, where the metric has one"}),
-  });
-  return table;
-}
-
-const Table<ScrapeConfig>& ScrapeTable() {
-  using S = ScrapeConfig;
-  static const Table<S> table({
-      Value(&S::url, HttpUrl(),
-            {.key = "url", .presence = kRequired, .description = "The application's OpenMetrics page."}),
-      Value(&S::timeout, Duration<milliseconds>(milliseconds{1}, hours{1}),
-            {.key = "timeout", .description = "A page that takes longer is given up for this time."}),
-      Sections(&S::metrics, ScrapedTable(),
-               {.key = "metrics", .presence = kRequired, .description = "What is taken from it."}),
-  });
-  return table;
-}
-
-const Table<ThresholdConfig>& ThresholdTable() {
-  using T = ThresholdConfig;
-  static const Table<T> table({
-      Value(&T::metric, MetricNameText(),
-            {.key = "metric",
-             .presence = kRequired,
-             .description = "The metric's name.",
-             .rule_added = "unique within the list"}),
-      Value(&T::change, Number(0, Bound::kExcluded, 1e18),
-            {.key = "change",
-             .description = "Report when the value differs from the one last reported by this much.",
-             .fallback = "none",
-             .rule_added = "`change`, `relative` or both must be given"}),
-      Value(&T::relative, Number(0, Bound::kExcluded, 1e6),
-            {.key = "relative",
-             .description = "The same as a part of the value last reported: 0.2 is a fifth.",
-             .fallback = "none"}),
-  });
-  return table;
-}
-
 const Table<InstanceConfig>& InstanceTable() {
   using I = InstanceConfig;
   static const Table<I> table({
@@ -193,6 +102,18 @@ const Table<InstanceConfig>& InstanceTable() {
       Section(&I::health, HealthTable(), {.key = "health", .description = "How its health is checked."}),
       Section(&I::scrape, ScrapeTable(),
               {.key = "scrape", .description = "Metrics of the application's own.", .fallback = "none"}),
+      Section(&I::orca, OrcaTable(),
+              {.key = "orca",
+               .description = "Load reports of the application (xDS `OrcaLoadReport`).",
+               .fallback = "none"}),
+      Sections(&I::plugins, PluginTable(),
+               {.key = "plugins",
+                .description = "Programs that are run and say metrics, at most 16.",
+                .fallback = "none"}),
+      Section(&I::gpu, GpuTable(),
+              {.key = "gpu", .description = "Its GPUs.", .fallback = "those of the agent's `gpu`"}),
+      Section(&I::updates, UpdatesTable(),
+              {.key = "updates", .description = "When it is reported, where that differs from the agent's."}),
   });
   return table;
 }
@@ -220,6 +141,24 @@ const Table<AgentConfig>& AgentTable() {
                {.key = "thresholds",
                 .description = "Changes that are reported at once, between the intervals.",
                 .fallback = "none"}),
+      Section(&A::gpu, GpuTable(),
+              {.key = "gpu",
+               .description = "GPUs of the host, for instances that name none themselves.",
+               .fallback = "none are looked at"}),
+      Value(&A::orca_listen, LoadListen(),
+            {.key = "orca_listen",
+             .description =
+                 "Where instances with `orca: {post: true}` post their load reports (HTTP). Each may "
+                 "post for itself, from its D-BID; this host for all of them.",
+             .fallback = "none"}),
+      List(&A::orca_allow, Network(),
+           {.key = "orca_allow",
+            .description = "From where else load reports may be posted.",
+            .fallback = "none"}),
+      Section(&A::updates, UpdatesTable(),
+              {.key = "updates",
+               .description = "When instances are reported. `minimum_gap` and `thresholds` may stand here or "
+                              "above, not in both places."}),
       Value(&A::log_level, LogLevels(),
             {.key = "log_level", .description = "What is logged, for all modules or for single ones."}),
       Sections(&A::instances, InstanceTable(),

@@ -116,6 +116,8 @@ Codec<std::string> ZmqBind();         // tcp://IP:PORT, tcp://*:PORT, ipc://PATH
 Codec<std::string> ZmqConnect();      // tcp://HOST:PORT, ipc://PATH
 Codec<std::string> TcpListen();       // IPv4:PORT
 Codec<std::string> HttpUrl();         // http://HOST:PORT/PATH
+Codec<std::string> LoadListen();      // IPV4:PORT, [IPV6]:PORT, unix:PATH
+Codec<std::string> CommandWord();     // a program's path or one of its arguments
 
 Codec<IpAddress> UnicastAddress();
 Codec<IpEndpoint> UdpEndpoint();     // "10.0.0.1:862", "[fd00::1]:862"; "0.0.0.0" and "[::]" too

@@ -114,6 +114,21 @@ Codec<std::string> TcpListen() {
   return Text("endpoint", "IPV4:PORT", [](std::string_view text) { return IsPair(text, IsHostAddress); });
 }
 
+Codec<std::string> LoadListen() {
+  return Text("endpoint", "IPV4:PORT, [IPV6]:PORT or unix:PATH", [](std::string_view text) {
+    if (Eat(&text, "unix:")) return IsPath(text) && text.size() <= kMaxSocketPath;
+    const Result<IpEndpoint> at = IpEndpoint::Parse(text);
+    return at.ok() && !at->address.is_multicast();
+  });
+}
+
+Codec<std::string> CommandWord() {
+  return Text("text", "1 to 4095 bytes without NUL and line ends", [](std::string_view text) {
+    return !text.empty() && text.size() <= kMaxPath &&
+           text.find_first_of(std::string_view("\0\n\r", 3)) == text.npos;
+  });
+}
+
 Codec<std::string> HttpUrl() {
   return Text("URL", "http://HOST:PORT/PATH", [](std::string_view text) {
     if (text.size() > 1024 || !Eat(&text, "http://")) return false;

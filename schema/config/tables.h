@@ -15,5 +15,11 @@ const Table<AgentConfig>& AgentTable();
 const Table<ReflectorConfig>& ReflectorTable();  // within AgentTable, as the next two
 const Table<ProbeConfig>& ProbeTable();
 const Table<PathThresholdConfig>& PathThresholdTable();
+const Table<ThresholdConfig>& ThresholdTable();  // within AgentTable
+const Table<UpdatesConfig>& UpdatesTable();
+const Table<ScrapeConfig>& ScrapeTable();
+const Table<OrcaConfig>& OrcaTable();
+const Table<PluginConfig>& PluginTable();
+const Table<GpuConfig>& GpuTable();
 
 }  // namespace dyncast::config

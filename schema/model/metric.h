@@ -45,6 +45,10 @@ inline constexpr std::string_view kRequestRate = "request_rate";  // 1/s
 inline constexpr std::string_view kUtilization = "utilization";   // ratio, the application's own
 inline constexpr std::string_view kLatency = "latency";           // seconds, mean time to serve a request
 inline constexpr std::string_view kQueue = "queue";               // 1, requests waiting in the application
+inline constexpr std::string_view kErrorRate = "error_rate";      // 1/s, requests that failed
+inline constexpr std::string_view kGpuUtilization =
+    "gpu_utilization";  // ratio 0..1, of the time, mean of GPUs
+inline constexpr std::string_view kGpuMemoryUtilization = "gpu_memory_utilization";  // ratio 0..1
 }  // namespace metric
 
 // Of the network between a switch and a site, made from what agents measure (schema/model/path.h).

@@ -31,7 +31,7 @@ constexpr bool IsMetricName(std::string_view text) {
 
 // The unit that schema/model/metric.h gives a metric; empty for a name that it does not define.
 constexpr std::string_view DefinedUnit(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kUnits = {{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kUnits = {{
       {metric::kCpuUtilization, "ratio"},
       {metric::kMemoryUtilization, "ratio"},
       {metric::kCpuPressure, "ratio"},
@@ -44,6 +44,9 @@ constexpr std::string_view DefinedUnit(std::string_view name) {
       {metric::kUtilization, "ratio"},
       {metric::kLatency, "seconds"},
       {metric::kQueue, "1"},
+      {metric::kErrorRate, "1/s"},
+      {metric::kGpuUtilization, "ratio"},
+      {metric::kGpuMemoryUtilization, "ratio"},
   }};
   for (const auto& [known, unit] : kUnits) {
     if (known == name) return unit;

@@ -211,7 +211,19 @@ Result<Body> FromProto(const v1::Heartbeat& from) {
   if (from.interval_ms() < 10 || from.interval_ms() > 3600 * 1000) {
     return Refusal("heartbeat.interval_ms", std::to_string(from.interval_ms()), "must be 10 to 3600000");
   }
-  return Body{Heartbeat{.interval = std::chrono::milliseconds{from.interval_ms()}}};
+  Heartbeat to;
+  to.interval = std::chrono::milliseconds{from.interval_ms()};
+  if (from.has_updates()) {
+    const v1::Updates& updates = from.updates();
+    to.updates = UpdateCounters{.sent_interval = updates.sent_interval(),
+                                .sent_threshold = updates.sent_threshold(),
+                                .sent_refresh = updates.sent_refresh(),
+                                .suppressed_gap = updates.suppressed_gap(),
+                                .suppressed_damped = updates.suppressed_damped(),
+                                .suppressed_hysteresis = updates.suppressed_hysteresis(),
+                                .suppressed_unchanged = updates.suppressed_unchanged()};
+  }
+  return Body{std::move(to)};
 }
 
 bool IsPart(double value) { return std::isfinite(value) && value >= 0 && value <= 1; }

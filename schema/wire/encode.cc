@@ -86,6 +86,15 @@ void Fill(const Withdraw& from, v1::Envelope& envelope) {
 
 void Fill(const Heartbeat& from, v1::Envelope& envelope) {
   envelope.mutable_heartbeat()->set_interval_ms(static_cast<uint32_t>(from.interval.count()));
+  if (!from.updates) return;
+  v1::Updates& to = *envelope.mutable_heartbeat()->mutable_updates();
+  to.set_sent_interval(from.updates->sent_interval);
+  to.set_sent_threshold(from.updates->sent_threshold);
+  to.set_sent_refresh(from.updates->sent_refresh);
+  to.set_suppressed_gap(from.updates->suppressed_gap);
+  to.set_suppressed_damped(from.updates->suppressed_damped);
+  to.set_suppressed_hysteresis(from.updates->suppressed_hysteresis);
+  to.set_suppressed_unchanged(from.updates->suppressed_unchanged);
 }
 
 void Fill(const Paths& from, v1::Envelope& envelope) {

@@ -14,6 +14,7 @@
 #include "schema/base/time.h"
 #include "schema/model/metric.h"
 #include "schema/model/path.h"
+#include "schema/model/updates.h"
 
 namespace dyncast::wire {
 
@@ -45,6 +46,7 @@ struct Withdraw {
 
 struct Heartbeat {
   std::chrono::milliseconds interval{1000};  // 10 ms .. 1 h
+  std::optional<UpdateCounters> updates{};   // absent: the agent does not count
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 

@@ -10,10 +10,10 @@
 
 namespace {
 
-std::string Outcome(std::string_view bytes, size_t piece) {
+std::string Outcome(std::string_view bytes, size_t piece, dyncast::agent::HttpBody body) {
   using namespace dyncast::agent;  // NOLINT: a fuzzer's helper
   const HttpLimits limits{.head_bytes = 256, .body_bytes = 128};
-  HttpResponseParser parser(HttpBody::kKeep, limits);
+  HttpResponseParser parser(body, limits);
   bool done = false;
   for (size_t at = 0; at < bytes.size() && !done; at += piece) {
     const auto progress = parser.Feed(bytes.substr(at, piece));
@@ -25,16 +25,20 @@ std::string Outcome(std::string_view bytes, size_t piece) {
     if (const auto end = parser.Finish(); !end) return "error";
   }
   if (parser.status() < 200 || parser.status() > 599) std::abort();
-  return std::to_string(parser.status()) + " " + parser.body();
+  if (body == HttpBody::kTrailer && !parser.body().empty()) std::abort();
+  return std::to_string(parser.status()) + " " + parser.body() + " " + parser.load_report().value_or("-") +
+         " " + parser.load_report_bin().value_or("-");
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  const std::string whole = Outcome(bytes, std::max<size_t>(size, 1));
   const size_t piece = size == 0 ? 1 : data[0] % 16 + size_t{1};
-  if (Outcome(bytes, 1) != whole || Outcome(bytes, piece) != whole) std::abort();
+  for (const auto body : {dyncast::agent::HttpBody::kKeep, dyncast::agent::HttpBody::kTrailer}) {
+    const std::string whole = Outcome(bytes, std::max<size_t>(size, 1), body);
+    if (Outcome(bytes, 1, body) != whole || Outcome(bytes, piece, body) != whole) std::abort();
+  }
   dyncast::agent::ParseHttpUrl(bytes).ok();
   return 0;
 }

@@ -112,6 +112,21 @@ class WireProperty : public ::testing::Test {
     return p;
   }
 
+  Heartbeat RandomHeartbeat() {
+    Heartbeat beat;
+    beat.interval = std::chrono::milliseconds{10 + Below(3599991)};
+    if (Chance()) {
+      beat.updates = UpdateCounters{.sent_interval = random_(),
+                                    .sent_threshold = random_(),
+                                    .sent_refresh = random_(),
+                                    .suppressed_gap = random_(),
+                                    .suppressed_damped = random_(),
+                                    .suppressed_hysteresis = random_(),
+                                    .suppressed_unchanged = random_()};
+    }
+    return beat;
+  }
+
   AgentMessage RandomMessage() {
     AgentMessage m{.agent = Name(),
                    .boot_epoch = 1 + Below(UINT64_MAX),
@@ -123,7 +138,7 @@ class WireProperty : public ::testing::Test {
       case 1: m.body = RandomReport(); break;
       case 2: m.body = Withdraw{.instance = Name(), .reason = std::string(Below(129), 'r')}; break;
       case 3: m.body = RandomPaths(); break;
-      default: m.body = Heartbeat{.interval = std::chrono::milliseconds{10 + Below(3599991)}}; break;
+      default: m.body = RandomHeartbeat(); break;
     }
     return m;
   }

@@ -44,6 +44,8 @@ class CoreDriver {
       if (answer_checks) Take(core.OnCheck(slot, outcome, "", now()));
     }
     for (const Slot slot : effects.scrapes) scrapes.push_back({ms(), slot});
+    for (const Slot slot : effects.load_fetches) load_fetches.push_back({ms(), slot});
+    for (const PluginRun& run : effects.plugins) plugins.push_back({ms(), run});
     for (Note& note : effects.notes) notes.push_back(std::move(note));
     if (effects.sample) {
       samples.push_back(ms());
@@ -100,6 +102,8 @@ class CoreDriver {
   std::vector<int64_t> times_ms;
   std::vector<std::pair<int64_t, Slot>> checks;
   std::vector<std::pair<int64_t, Slot>> scrapes;
+  std::vector<std::pair<int64_t, Slot>> load_fetches;
+  std::vector<std::pair<int64_t, PluginRun>> plugins;
   std::vector<int64_t> samples;
   std::vector<Note> notes;
 };

@@ -109,6 +109,34 @@ TEST_P(Pieces, NothingGrowsWithoutBound) {
   EXPECT_FALSE(run("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100, 'x')));
 }
 
+// The load report of header or trailer, "-" for none, or "error".
+std::string LoadOf(const std::string& text, size_t piece, HttpLimits limits = {}) {
+  HttpResponseParser parser(HttpBody::kTrailer, limits);
+  for (size_t at = 0; at < text.size(); at += piece) {
+    const auto progress = parser.Feed(std::string_view(text).substr(at, piece));
+    if (!progress) return "error";
+    if (*progress == HttpProgress::kMore) continue;
+    EXPECT_EQ(parser.body(), "") << "it is not kept";
+    return parser.load_report().value_or(parser.load_report_bin().value_or("-"));
+  }
+  return "more";
+}
+
+TEST_P(Pieces, ALoadReportMayStandInHeaderOrTrailer) {
+  const size_t piece = GetParam();
+  EXPECT_EQ(LoadOf("HTTP/1.1 200 OK\r\nEndpoint-Load-Metrics: TEXT eps=1\r\n\r\n", piece), "TEXT eps=1");
+  EXPECT_EQ(LoadOf("HTTP/1.1 200 OK\r\nendpoint-load-metrics-bin:  CZqZ \r\n\r\n", piece), "CZqZ");
+  EXPECT_EQ(LoadOf("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", piece), "-") << "no trailer can come";
+  EXPECT_EQ(LoadOf("HTTP/1.1 200 OK\r\n\r\n", piece), "-");
+  const std::string chunked =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n3\r\nabc\r\n0\r\n";
+  EXPECT_EQ(LoadOf(chunked + "other: 1\r\nendpoint-load-metrics: TEXT eps=2\r\n\r\n", piece), "TEXT eps=2");
+  EXPECT_EQ(LoadOf(chunked + "\r\n", piece), "-");
+  EXPECT_EQ(LoadOf(chunked, piece), "more");
+  const HttpLimits small{.head_bytes = 256, .body_bytes = 2};
+  EXPECT_EQ(LoadOf(chunked + "\r\n", piece, small), "error") << "a body that is not kept is bounded too";
+}
+
 TEST(HttpUrl, ReadsAddressPortAndPath) {
   const auto url = ParseHttpUrl("http://10.0.0.1:9100/metrics?x=1");
   ASSERT_TRUE(url) << url.error().ToString();

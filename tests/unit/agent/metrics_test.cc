@@ -118,7 +118,7 @@ TEST(EffectiveCapacity, ConfiguredThenCgroupThenHost) {
 MonoTime At(int64_t ms) { return MonoTime{milliseconds(1000000 + ms)}; }
 
 TEST(InstanceMetrics, ACgroupIsReadInsteadOfTheHost) {
-  Instance instance({.name = "i", .cgroup = "/cg"}, UpdatePolicy({}, Micros{0}), {});
+  Instance instance({.name = "i", .cgroup = "/cg"}, UpdatePolicy(config::UpdateRules{}), {});
   InstanceReadings own;
   own.cgroup = CgroupReadings{.cpu_used = std::chrono::seconds(1),
                               .cpu_limit_cores = std::optional<double>(2),
@@ -142,8 +142,8 @@ TEST(InstanceMetrics, ACgroupIsReadInsteadOfTheHost) {
 }
 
 TEST(InstanceMetrics, AConfiguredNumberOfCoresDividesTheCgroupsUse) {
-  Instance instance({.name = "i", .cgroup = "/cg", .capacity = {.cpu_cores = 4}}, UpdatePolicy({}, Micros{0}),
-                    {});
+  Instance instance({.name = "i", .cgroup = "/cg", .capacity = {.cpu_cores = 4}},
+                    UpdatePolicy(config::UpdateRules{}), {});
   InstanceReadings own;
   own.cgroup = CgroupReadings{.cpu_used = std::chrono::seconds(0)};
   instance.OnSample({}, own, std::nullopt, At(0));
@@ -158,7 +158,7 @@ TEST(InstanceMetrics, ScrapedValuesHaveFactorRateAndAnEnd) {
       .url = "http://127.0.0.1/",
       .metrics = {{.name = "latency", .from = "ms", .labels = {}, .factor = 0.001, .unit = "seconds"},
                   {.name = "request_rate", .from = "total", .labels = {}, .rate = true, .unit = "1/s"}}};
-  Instance instance(config, UpdatePolicy({}, Micros{0}), {.expiry = milliseconds(1500)});
+  Instance instance(config, UpdatePolicy(config::UpdateRules{}), {.expiry = milliseconds(1500)});
   const auto sample = [&](int64_t ms) {
     instance.OnSample({}, {}, std::nullopt, At(ms));
     return Names(instance.metrics());

@@ -52,8 +52,8 @@ TEST(Agent, TakesEveryKey) {
   EXPECT_EQ(c->sample_interval, milliseconds{100});
   EXPECT_EQ(c->minimum_gap, milliseconds{50});
   EXPECT_EQ(c->log_level, "debug");
-  EXPECT_THAT(c->thresholds,
-              ElementsAre(ThresholdConfig{.metric = "cpu_utilization", .change = 0.1, .relative = 0.5}));
+  EXPECT_THAT(c->thresholds, ElementsAre(ThresholdConfig{
+                                 .metric = "cpu_utilization", .change = 0.1, .relative = 0.5, .levels = {}}));
   ASSERT_EQ(c->instances.size(), 2u);
   const InstanceConfig& i = c->instances[0];
   EXPECT_EQ(i.name, "video-1");
@@ -138,7 +138,7 @@ const Case kCases[] = {
     {"gap_beyond_interval", "minimum_gap: 50ms", "minimum_gap: 3s",
      "6:14: key 'minimum_gap': value '3s': must be at most report_interval, which is 2s"},
     {"threshold_of_nothing", "change: 0.1, relative: 0.5", "",
-     "8:5: key 'thresholds[0]': must have change, relative or both"},
+     "8:5: key 'thresholds[0]': must have change, relative or levels"},
     {"threshold_negative", "change: 0.1", "change: -1",
      "8:39: key 'thresholds[0].change': value '-1': must be a number, above 0 and at most 1e+18"},
     {"instance_twice", "name: web-1", "name: video-1",
@@ -176,7 +176,7 @@ const Case kCases[] = {
      "24:75: key 'instances[0].scrape.metrics[0].labels.m': must be a single value, not a list"},
     {"unknown_key", "cgroup:", "cgruop:",
      "17:5: key 'instances[0].cgruop': unknown; known here: name, service, bid, port, network_namespace, "
-     "check_inside, cgroup, capacity, health, scrape"},
+     "check_inside, cgroup, capacity, health, scrape, orca, plugins, gpu, updates"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, AgentRefused, ::testing::ValuesIn(kCases),

@@ -14,7 +14,7 @@
 
 #include "controller/io/control_queue.h"
 #include "controller/io/metric_subscriber.h"
-#include "controller/io/unix_socket.h"
+#include "schema/base/unix_socket.h"
 #include "tests/unit/controller_io/temp_dir.h"
 
 namespace dyncast {

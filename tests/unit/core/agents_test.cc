@@ -145,6 +145,17 @@ TEST_F(AgentsTest, ClocksMayDifferOnlySoMuch) {
   EXPECT_TRUE(Agent("a2").silent);
 }
 
+TEST_F(AgentsTest, WhatAnAgentCountsIsShownAsItsLastHeartbeatSaid) {
+  StartWeb();
+  EXPECT_FALSE(Agent("a2").updates);
+  const UpdateCounters counted{.sent_interval = 7, .suppressed_damped = 3};
+  Say("a2", wire::Heartbeat{.interval = milliseconds{500}, .updates = counted});
+  EXPECT_EQ(Agent("a2").updates, counted);
+  EXPECT_FALSE(Agent("a3").updates);
+  Say("a2", wire::Heartbeat{.interval = milliseconds{500}});  // one that does not count any more
+  EXPECT_FALSE(Agent("a2").updates);
+}
+
 TEST_F(AgentsTest, RefusalsDoNotKeepAnAgentAlive) {
   StartWeb();
   Say("a2", wire::Heartbeat{milliseconds{500}});

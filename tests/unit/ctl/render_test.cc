@@ -39,7 +39,8 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
                   "openflow_state": "synced", "ovsdb_state": "ready", "state": "synced", "bindings": 3,
                   "demands": 4, "learned": 9, "refused_flows": 0, "last_error": "", "counters": {}, "ports": {"p1": 1}}],
     "agents": [{"name": "edge2", "silent": false, "last_heard_s": 0.4, "messages": 10, "gaps": 1,
-                "replayed": 0, "refused": 0, "last_refusal": "", "boot_epoch": 1}],
+                "replayed": 0, "refused": 0, "last_refusal": "", "boot_epoch": 1,
+                "updates": {"sent": 12, "suppressed": 340}}],
     "metrics": [{"instance": "web-1", "service": "web", "site": "edge2", "switch": "d1",
                  "name": "cpu_utilization", "value": 0.5, "unit": "ratio", "level": "L0",
                  "category": "compute", "score": 5, "meaning": "optional", "source": "measured",
@@ -57,7 +58,7 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
       {"switches",
        "d1    d-router  -     00000000000000d1  tcp:127.0.0.1:1  synced  synced    ready         3        4 "
        " "},
-      {"agents", "edge2  heard  400ms        10     1         0        0  -\n"},
+      {"agents", "edge2  heard  400ms        10     1         0        0    12        340  -\n"},
       {"metrics",
        "web-1     edge2  web      d1      L0     compute   cpu_utilization    0.5  ratio      5  optional  "
        "measured  mean        10.0s  1.2s\n"},

@@ -1,4 +1,4 @@
-#include "controller/io/unix_socket.h"
+#include "schema/base/unix_socket.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// A listening unix socket for the API.
+// A listening unix socket, for programs on the same host.
 #pragma once
 
 #include <string>
