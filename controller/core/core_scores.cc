@@ -35,8 +35,8 @@ std::optional<PathMetrics> Core::Impl::WayTo(const Instance& instance, const Ser
 
 std::optional<InstanceLevels> Core::Impl::LevelsNow(const Instance& instance, const Service& service,
                                                     MonoTime now) const {
-  const bool fresh = instance.metrics.Fresh(now, service.spec.selection.metrics_expiry);
-  if (instance.record.state == InstanceState::kDown || !fresh) return std::nullopt;
+  const bool recent = instance.metrics.Recent(now, service.spec.selection.metrics_expiry);
+  if (instance.record.state == InstanceState::kDown || !recent) return std::nullopt;
   return LevelsOf(service.scores, instance.history, instance.metrics.samples(), instance.record.capacity);
 }
 

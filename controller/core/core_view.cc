@@ -98,7 +98,7 @@ FabricView Core::View(Now now) const {
     out.capacity = record.capacity;
     const auto expiry =
         service != nullptr ? service->spec.selection.metrics_expiry : std::chrono::milliseconds{0};
-    if (instance.metrics.Fresh(now.mono, expiry)) {
+    if (instance.metrics.Recent(now.mono, expiry)) {
       out.load = instance.metrics.load();
       if (now.mono - instance.metrics.estimated_at() <= expiry) {
         out.estimated_capacity = instance.metrics.estimate();

@@ -24,7 +24,11 @@ class InstanceMetrics {
   // The service's definition of load changed.
   void Redefine(const Selection& selection);
 
-  // The newest report counts, and is not too old.
+  // The newest report is not too old, whether or not it counts: for people and for scores.
+  bool Recent(MonoTime now, std::chrono::milliseconds expiry) const {
+    return reported_ && now - at_ <= expiry;
+  }
+  // The newest report counts, and is not too old: for decisions.
   bool Fresh(MonoTime now, std::chrono::milliseconds expiry) const { return counts_ && now - at_ <= expiry; }
   const std::vector<MetricSample>& samples() const { return samples_; }
   // Precondition: reported().
