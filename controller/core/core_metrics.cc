@@ -99,6 +99,12 @@ struct Core::Impl::RowMaker {
   std::set<std::tuple<std::string, bool, SwitchId>> shown{};  // ways that stand in `ways`
 
   void Add(const Service& service) {
+    // Rows are large and many: they are not to be moved as they grow.
+    size_t more = 0;
+    for (const Instance* instance : service.members) {
+      more += instance->metrics.samples().size() + kScoreCategories.size() + 1 + 2 * impl.switches_.size();
+    }
+    instances.reserve(instances.size() + more);
     Ways known;
     // By agent, and the switch that scores are from (nullptr: from none).
     std::map<std::pair<std::string, const Switch*>, std::vector<Part>> parts;

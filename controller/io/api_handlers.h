@@ -66,7 +66,7 @@ class Handlers {
   Result<Json> Agents(const Params& params);
   Result<Json> Switches(const Params& params);
   Result<Json> Metrics(const Params& params);
-  // Text for Prometheus, docs/metrics.md. At most half a second old.
+  // Text for Prometheus, docs/metrics.md. Half a second old at most, or older where pages take long.
   Result<std::string> Prometheus();
   Result<Json> Bindings(const Params& params);
   Result<Json> Events(const Params& params);
@@ -116,8 +116,8 @@ class Handlers {
   const Now started_;
   std::atomic<bool> stopping_{false};
   std::mutex page_mutex_;
-  std::string page_;                 // guarded by page_mutex_
-  std::optional<MonoTime> page_at_;  // the same
+  std::string page_;                       // guarded by page_mutex_
+  MonoTime page_until_ = MonoTime::min();  // the same: until then `page_` is good enough
 };
 
 }  // namespace dyncast::api

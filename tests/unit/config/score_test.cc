@@ -33,7 +33,7 @@ TEST(Scores, FabricWideAndPerService) {
            "category_weights: {compute: 2}, rules: [{metric: cpu_utilization, best: 0.1}, "
            "{metric: fps, category: service, worst: 10, best: 60, over_time: min}]",
            "over_categories: weighted, within_category: mean, category_weights: {service: 0}, rules: "
-           "[{metric: latency, midpoint: 0.2, slope: -20}, {metric: load1, category: none}, "
+           "[{metric: latency, midpoint: 0.2, slope: -20}, {metric: io_pressure, category: none}, "
            "{metric: sessions, per: none, worst: 500, best: 0}]"),
       "f.yaml");
   ASSERT_TRUE(config.ok()) << config.error().ToString();
@@ -46,7 +46,7 @@ TEST(Scores, FabricWideAndPerService) {
   EXPECT_EQ(std::get<MinMax>(FindRule(web, "cpu_utilization")->normalisation),
             (MinMax{.worst = 1, .best = 0.1}));
   EXPECT_EQ(FindRule(web, "fps")->over_time, OverTime::kMin);
-  EXPECT_NE(FindRule(web, "load1"), nullptr);
+  EXPECT_NE(FindRule(web, "io_pressure"), nullptr);
   const ScoreModel video = ModelOf(*config, 1);
   EXPECT_EQ(video.window, std::chrono::seconds(30));
   EXPECT_EQ(video.over_categories, Combine::kWeighted);
@@ -54,7 +54,7 @@ TEST(Scores, FabricWideAndPerService) {
   EXPECT_EQ(video.category_weights, (PerCategory<double>{2, 1, 0}));
   EXPECT_EQ(std::get<Sigmoid>(FindRule(video, "latency")->normalisation),
             (Sigmoid{.midpoint = 0.2, .slope = -20}));
-  EXPECT_EQ(FindRule(video, "load1"), nullptr);
+  EXPECT_EQ(FindRule(video, "io_pressure"), nullptr);
   EXPECT_EQ(FindRule(video, "sessions")->per, CapacityTerm::kNone);
 }
 

@@ -93,6 +93,12 @@ TEST(Levels, WeightsWithinAndOverCategories) {
 
 TEST(Levels, CountsPerCapacity) {
   Place place;
+  ApplyScores({.rules = {{.metric = "load1",
+                          .category = ScoreRuleSettings::Use::kCompute,
+                          .worst = 4,
+                          .best = 1,
+                          .per = CapacityTerm::kCpuCores}}},
+              &place.model);
   place.Report({Sample("sessions", 30), Sample("load1", 10)});
   EXPECT_EQ(place.Scores(), LevelScores{}) << "capacity unknown: the metric makes no score";
   place.capacity.max_sessions = 120;

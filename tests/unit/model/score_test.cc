@@ -157,7 +157,7 @@ TEST(Settings, ChangeWhatTheySayAndNothingElse) {
   ScoreSettings service;
   service.window = std::chrono::milliseconds{0};
   service.rules = {{.metric = "latency", .midpoint = 0.1, .slope = -50},
-                   {.metric = "load1", .category = ScoreRuleSettings::Use::kNone},
+                   {.metric = "io_pressure", .category = ScoreRuleSettings::Use::kNone},
                    {.metric = "cpu_utilization", .weight = 2}};
   const ScoreModel model = ResolveScores(fabric, service);
   EXPECT_EQ(model.over_categories, Combine::kWeighted);
@@ -171,7 +171,7 @@ TEST(Settings, ChangeWhatTheySayAndNothingElse) {
   EXPECT_EQ(std::get<Sigmoid>(FindRule(model, "latency")->normalisation),
             (Sigmoid{.midpoint = 0.1, .slope = -50}));
   EXPECT_EQ(FindRule(model, "latency")->category, ScoreCategory::kService) << "as by default";
-  EXPECT_EQ(FindRule(model, "load1"), nullptr);
+  EXPECT_EQ(FindRule(model, "io_pressure"), nullptr);
   EXPECT_EQ(ResolveScores({}, {}), DefaultScoreModel());
 }
 
