@@ -8,6 +8,12 @@
 #include "schema/base/log.h"
 
 namespace dyncast {
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr int kQueuedPerAgent = 1000;
+
+}  // namespace
 
 struct MetricSubscriber::Sockets {
   zmq::context_t context{1};
@@ -22,7 +28,10 @@ Result<std::unique_ptr<MetricSubscriber>> MetricSubscriber::Bind(const std::stri
     auto sockets = std::make_unique<Sockets>();
     zmq::socket_t& sub = sockets->sub;
     sub.set(zmq::sockopt::linger, 0);
-    sub.set(zmq::sockopt::rcvhwm, 100000);
+    // After a start all agents connect at once; who finds no room comes again only after seconds.
+    sub.set(zmq::sockopt::backlog, kBacklog);
+    // For each agent. What is beyond waits at the agent, which drops what grows too old.
+    sub.set(zmq::sockopt::rcvhwm, kQueuedPerAgent);
     sub.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(wire::kMaxMessageBytes));
     // A peer that vanished without a word is noticed, so that its connection does not linger.
     sub.set(zmq::sockopt::heartbeat_ivl, 1000);
