@@ -1,10 +1,12 @@
-// Metric messages per second: taken in, decoded and stepped through the core, beside a bare ZeroMQ
-// subscriber that only receives the same messages. Publishers flood; both sides run in turn in one run.
-#include <atomic>
+// Metric messages per second: taken in, decoded and stepped through the core, beside a bare ZeroMQ subscriber
+// that only receives the same messages, over 1, 10, 200 and 2,000 connections. Publishers flood; both sides
+// run in turn.
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 #include <zmq.hpp>
 
@@ -15,148 +17,123 @@
 #include "schema/config/fabric.h"
 #include "schema/wire/message.h"
 #include "tests/bench/common/rows.h"
+#include "tests/bench/intake/publishers.h"
 
 namespace dyncast {
 namespace {
 
-constexpr int kInstances = 50;
+using std::chrono::milliseconds;
 
-std::shared_ptr<const config::FabricConfig> MakeConfig() {
-  auto parsed = config::ParseFabric(R"(
-services: [{name: web, sid: 10.96.0.1, ports: [tcp/8080]}]
-agents: [{name: edge, bids: [10.2.0.0/16]}]
-)",
+constexpr std::chrono::seconds kJoinLimit{20};
+
+[[noreturn]] void Die(const std::string& why) {
+  std::fprintf(stderr, "bench_intake: %s\n", why.c_str());
+  std::exit(1);
+}
+
+std::shared_ptr<const config::FabricConfig> MakeConfig(uint32_t agents) {
+  auto parsed = config::ParseFabric("services: [{name: web, sid: 10.96.0.1, ports: [tcp/8080]}]\nagents: " +
+                                        bench::AgentsYaml(agents) + "\n",
                                     "bench");
-  if (!parsed.ok()) {
-    std::fprintf(stderr, "%s\n", parsed.error().ToString().c_str());
-    std::exit(1);
-  }
+  if (!parsed.ok()) Die(parsed.error().ToString());
   return std::make_shared<const config::FabricConfig>(std::move(*parsed));
 }
 
-wire::AgentMessage MakeReport(uint64_t sequence) {
-  wire::AgentMessage m;
-  m.agent = "edge";
-  m.boot_epoch = 1;
-  m.sequence = sequence;
-  m.sent_at = ReadClocks().wall;
-  wire::Report report;
-  report.instance = "i" + std::to_string(sequence % kInstances);
-  for (std::string_view name : {metric::kCpuUtilization, metric::kMemoryUtilization, metric::kCpuPressure,
-                                metric::kSessions, metric::kRequestRate}) {
-    MetricSample s;
-    s.name = name;
-    s.value = 0.5;
-    s.unit = "1";
-    report.metrics.push_back(s);
-  }
-  m.body = report;
-  return m;
+double PerSecond(uint64_t messages, MonoTime start, MonoTime end) {
+  return static_cast<double>(messages) * 1e6 / static_cast<double>((end - start).count());
 }
 
-wire::Announce MakeAnnounce(uint32_t i) {
-  wire::Announce announce;
-  announce.instance = "i" + std::to_string(i);
-  announce.service = "web";
-  announce.bid = IpAddress::V4(0x0a020001u + i);
-  announce.health = wire::Health::kUp;
-  return announce;
-}
-
-// Floods until told to stop.
-class Flood {
- public:
-  explicit Flood(const std::string& endpoint) : thread_([this, endpoint] { Run(endpoint); }) {}
-  ~Flood() {
-    stop_ = true;
-    thread_.join();
-  }
-
- private:
-  void Run(const std::string& endpoint) {
-    zmq::context_t context;
-    zmq::socket_t pub(context, zmq::socket_type::pub);
-    pub.set(zmq::sockopt::linger, 0);
-    pub.connect(endpoint);
-    uint64_t sequence = 1;
-    // A subscriber misses what is sent before it has joined, so announces come again and again.
-    while (!stop_) {
-      wire::AgentMessage m = MakeReport(sequence++);
-      if (sequence % 20 == 0) m.body = MakeAnnounce(static_cast<uint32_t>(sequence / 20 % kInstances));
-      Send(&pub, m);
-    }
-  }
-  static void Send(zmq::socket_t* pub, const wire::AgentMessage& m) {
-    const std::string topic = wire::Topic(m);
-    const std::string body = wire::Encode(m);
-    pub->send(zmq::buffer(topic), zmq::send_flags::sndmore);
-    pub->send(zmq::buffer(body), zmq::send_flags::none);
-  }
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-double Bare(const std::string& endpoint, std::chrono::milliseconds time) {
+double Bare(const std::string& endpoint, uint32_t agents, milliseconds time) {
   zmq::context_t context;
+  context.set(zmq::ctxopt::max_sockets, static_cast<int>(agents) + 16);
   zmq::socket_t sub(context, zmq::socket_type::sub);
-  sub.set(zmq::sockopt::rcvhwm, 100000);
+  sub.set(zmq::sockopt::rcvhwm, 1000);
+  sub.set(zmq::sockopt::backlog, 4096);
   sub.set(zmq::sockopt::linger, 0);
   sub.set(zmq::sockopt::subscribe, "");
   sub.bind(endpoint);
-  const Flood flood(endpoint);
+  bench::Publishers publishers({.endpoint = endpoint, .agents = agents});
+  const MonoTime limit = ReadClocks().mono + kJoinLimit;
+  std::set<std::string> joined;  // publishers that were heard; the measurement begins when all were
   uint64_t received = 0;
   MonoTime start{};
   MonoTime now{};
   do {
     zmq::pollitem_t item{sub.handle(), 0, ZMQ_POLLIN, 0};
-    zmq::poll(&item, 1, std::chrono::milliseconds(100));
+    zmq::poll(&item, 1, milliseconds(100));
     zmq::message_t part;
     for (int i = 0; i < 200 && sub.recv(part, zmq::recv_flags::dontwait); ++i) {
+      if (start == MonoTime{}) {
+        const std::string topic = part.to_string();
+        joined.insert(topic.substr(topic.find('/')));
+      }
       (void)sub.recv(part, zmq::recv_flags::none);
       ++received;
     }
     now = ReadClocks().mono;
-    if (start == MonoTime{} && received != 0) {
+    if (start == MonoTime{} && joined.size() == agents) {
+      publishers.Begin();
       start = now;
       received = 0;
     }
+    if (start == MonoTime{} && now > limit) Die(std::to_string(joined.size()) + " publishers joined");
   } while (start == MonoTime{} || now - start < time);
-  return static_cast<double>(received) * 1e6 / static_cast<double>((now - start).count());
+  return PerSecond(received, start, now);
 }
 
-double Ours(const std::string& endpoint, std::chrono::milliseconds time) {
+// `known_s`: adds how long it took from the publishers' start until all instances were known.
+double Ours(const std::string& endpoint, uint32_t agents, milliseconds time, std::vector<double>* known_s) {
   Now now = ReadClocks();
-  core::Core core(MakeConfig(), {}, now, 1, 1);
+  core::Core core(MakeConfig(agents), {}, now, 1, 1);
   core::Effects effects;
   auto subscriber = MetricSubscriber::Bind(endpoint);
-  if (!subscriber.ok()) {
-    std::fprintf(stderr, "%s\n", subscriber.error().ToString().c_str());
-    std::exit(1);
-  }
-  const Flood flood(endpoint);
+  if (!subscriber.ok()) Die(subscriber.error().ToString());
+  bench::Publishers publishers({.endpoint = endpoint, .agents = agents});
+  const MonoTime began = ReadClocks().mono;
+  const MonoTime limit = began + kJoinLimit;
+  // Reports that came before their instance's announce were refused, rightly.
+  const auto refused = [&] {
+    uint64_t sum = 0;
+    for (const core::AgentView& agent : core.View(now).agents) sum += agent.refused + agent.replayed;
+    return sum;
+  };
+  uint64_t refused_before = 0;
+  const auto joined = [&] {
+    const core::FabricView view = core.View(now);
+    return view.instances.size() == bench::InstancesOf(agents);
+  };
   uint64_t received = 0;
   MonoTime start{};
+  MonoTime look = now.mono;
   do {
     received += (*subscriber)->Run(200, [&](wire::AgentMessage message) {
       effects.clear();
       core.Step(core::AgentSaid{std::move(message)}, now, &effects);
     });
     now = ReadClocks();
-    if (start == MonoTime{} && received != 0) {
-      start = now.mono;
-      received = 0;
+    if (start == MonoTime{} && now.mono >= look) {
+      look = now.mono + milliseconds(10);
+      if (joined()) {
+        publishers.Begin();
+        known_s->push_back(static_cast<double>((now.mono - began).count()) / 1e6);
+        refused_before = refused();
+        start = now.mono;
+        received = 0;
+      } else if (now.mono > limit) {
+        Die("not all instances became known");
+      }
+    }
+    if (now.mono >= core.NextDeadline()) {
+      effects.clear();
+      core.Step(core::Tick{}, now, &effects);
     }
     (*subscriber)->Wait();
-    openflow::WakeAt(now.mono + std::chrono::milliseconds(100));
+    openflow::WakeAt(now.mono + milliseconds(100));
     openflow::Block();
   } while (start == MonoTime{} || now.mono - start < time);
-  const core::FabricView view = core.View(now);
-  if (view.agents.empty() || view.instances.size() != kInstances) {
-    std::fprintf(stderr, "bench_intake: the core did not take the messages: %s\n",
-                 view.agents.empty() ? "no agent" : view.agents[0].last_refusal.c_str());
-    std::exit(1);
-  }
-  return static_cast<double>(received) * 1e6 / static_cast<double>((now.mono - start).count());
+  if ((*subscriber)->counters().malformed != 0) Die("the subscriber refused messages");
+  if (refused() != refused_before) Die("the core refused messages");
+  return PerSecond(received, start, now.mono);
 }
 
 }  // namespace
@@ -166,19 +143,25 @@ int main(int argc, char** argv) {
   using namespace dyncast;
   const bench::Options options = bench::ParseOptions(argc, argv);
   openflow::InitLibrary("bench_intake");
-  const std::chrono::milliseconds time(options.quick ? 1000 : 3000);
+  const milliseconds time(options.quick ? 1000 : 3000);
   const int runs = options.quick ? 3 : 5;
-  std::vector<double> bare;
-  std::vector<double> ours;
-  std::vector<double> ratio;
-  for (int i = 0; i < runs; ++i) {
-    bare.push_back(Bare("tcp://127.0.0.1:15571", time));
-    ours.push_back(Ours("tcp://127.0.0.1:15572", time));
-    ratio.push_back(ours.back() / bare.back());
+  std::vector<bench::Row> rows;
+  for (const uint32_t agents : {1u, 10u, 200u, 2000u}) {
+    bench::AllowConnections(agents);
+    std::vector<double> bare;
+    std::vector<double> ours;
+    std::vector<double> ratio;
+    std::vector<double> known_s;
+    for (int i = 0; i < runs; ++i) {
+      bare.push_back(Bare("tcp://127.0.0.1:15571", agents, time));
+      ours.push_back(Ours("tcp://127.0.0.1:15572", agents, time, &known_s));
+      ratio.push_back(ours.back() / bare.back());
+    }
+    const std::string name = "agents-" + std::to_string(agents);
+    rows.push_back({"intake", name, "zeromq", "messages_per_s", bench::Median(bare), "1/s", runs, "", 0});
+    rows.push_back({"intake", name, "controller", "messages_per_s", bench::Median(ours), "1/s", runs,
+                    "zeromq", bench::Median(ratio)});
+    rows.push_back({"intake", name, "controller", "all_known", bench::Median(known_s), "s", runs, "", 0});
   }
-  return bench::Report(
-      {{"intake", "flood", "zeromq", "messages_per_s", bench::Median(bare), "1/s", runs, "", 0},
-       {"intake", "flood", "controller", "messages_per_s", bench::Median(ours), "1/s", runs, "zeromq",
-        bench::Median(ratio)}},
-      options.json);
+  return bench::Report(rows, options.json);
 }

@@ -6,23 +6,17 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "controller/core/core.h"
-#include "controller/io/binding_store.h"
-#include "controller/io/control_loop.h"
-#include "controller/io/metric_subscriber.h"
 #include "ovs-integration/openflow/loop.h"
 #include "schema/base/log.h"
-#include "schema/config/fabric.h"
+#include "tests/bench/common/loop_bed.h"
 #include "tests/bench/common/rows.h"
 
 namespace dyncast {
@@ -30,10 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void Die(const std::string& why) {
-  std::fprintf(stderr, "bench_reactive: %s\n", why.c_str());
-  std::exit(1);
-}
+using bench::Die;
+using bench::RunJson;
 
 double CpuSeconds(int who) {
   rusage u{};
@@ -42,19 +34,6 @@ double CpuSeconds(int who) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
   };
   return seconds(u.ru_utime) + seconds(u.ru_stime);
-}
-
-nlohmann::json RunJson(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) Die("cannot run " + command);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  size_t n = 0;
-  while ((n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0) text.append(buffer.data(), n);
-  if (pclose(pipe) != 0) Die("failed: " + command);
-  auto parsed = nlohmann::json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) Die("no JSON from " + command);
-  return parsed;
 }
 
 struct Figures {
@@ -67,105 +46,27 @@ struct Figures {
   uint64_t dropped = 0;
 };
 
-std::string LoadCommand(const std::string& bin, const std::string& socket, uint64_t dpid, int window,
-                        int seconds) {
-  return bin + "/dyncast-fake-switch --connect unix:" + socket + " --dpid " + std::to_string(dpid) +
-         " --window " + std::to_string(window) + " --seconds " + std::to_string(seconds) +
-         " --service-id 1 --sid 10.96.0.1 --port 8080 --in-port 1";
-}
-
 Figures Controller(const std::string& bin, const fs::path& dir, int window, int seconds) {
-  const std::string socket = dir / "of.sock";
-  const std::string yaml = "controller: {openflow_listen: 'punix:" + socket + "', metrics_bind: 'ipc://" +
-                           (dir / "m.sock").string() + "', database: '" + (dir / "d.db").string() +
-                           "', log_level: 'off'}\n" + R"(
-switches:
-  - name: dr1
-    ovsdb: unix:)" + (dir / "none.sock").string() +
-                           R"(
-    bridge: br0
-    ports:
-      - {name: c1, role: access, addresses: [10.0.0.1/8]}
-      - {name: up, role: uplink, addresses: [172.16.1.2/24]}
-    routes: [{to: 0.0.0.0/0, via: 172.16.1.1}]
-agents: [{name: edge, bids: [198.18.0.0/16]}]
-services:
-  - name: web
-    sid: 10.96.0.1
-    ports: [tcp/8080, udp/8080]
-    affinity: {key: 5-tuple, idle_timeout: 600s, limit: 4000000}
-    selection: {policy: least-bindings}
-)";
-  auto parsed = config::ParseFabric(yaml, "bench");
-  if (!parsed.ok()) Die(parsed.error().ToString());
-  const auto config = std::make_shared<const config::FabricConfig>(std::move(*parsed));
-  StoreOptions options;
-  options.path = config->controller.database;
-  auto store = BindingStore::Open(options);
-  if (!store.ok()) Die(store.error().ToString());
-  auto persisted = (*store)->Load();
-  auto subscriber = MetricSubscriber::Bind(config->controller.metrics_bind);
-  if (!persisted.ok() || !subscriber.ok()) Die("cannot start");
-  const Now now = ReadClocks();
-  ControlLoop::Parts parts;
-  parts.config = config;
-  parts.core =
-      std::make_unique<core::Core>(config, *persisted, now, 1, static_cast<uint64_t>(UnixMicros(now.wall)));
-  parts.subscriber = std::move(*subscriber);
-  parts.store = store->get();
-  ControlLoop loop(std::move(parts));
-  if (Status s = loop.Start(); !s.ok()) Die(s.error().ToString());
-  loop.OnPorts("dr1", {{"c1", PortNo{1}}, {"up", PortNo{2}}});
-  uint64_t sequence = 1;
-  const auto announce = [&] {
-    for (uint32_t i = 0; i < 4; ++i) {
-      wire::AgentMessage m;
-      m.agent = "edge";
-      m.boot_epoch = 1;
-      m.sequence = sequence++;
-      m.sent_at = ReadClocks().wall;
-      wire::Announce a;
-      a.instance = "i" + std::to_string(i);
-      a.service = "web";
-      a.bid = IpAddress::V4(0xc6120001u + i);
-      a.health = wire::Health::kUp;
-      m.body = a;
-      loop.StepNow(core::AgentSaid{m});
-    }
-  };
-  announce();
+  bench::LoopBed bed({.dir = dir, .agents = {}, .services = {}});
   Figures f;
-  std::atomic<bool> done{false};
-  nlohmann::json result;
-  const uint64_t dpid = config::DatapathIdFor(config->controller.fabric, "dr1");
-  std::thread load([&] {
-    result = RunJson(LoadCommand(bin, socket, dpid, window, seconds));
-    done = true;
-  });
   const double control_before = CpuSeconds(RUSAGE_THREAD);
   const double process_before = CpuSeconds(RUSAGE_SELF);
-  MonoTime next = ReadClocks().mono;
-  while (!done) {
-    loop.RunOnce(-1);
-    if (ReadClocks().mono >= next) {
-      announce();
-      next += std::chrono::milliseconds(500);
-    }
-  }
+  const nlohmann::json result =
+      bed.Demands(bin, {.window = window, .per_s = 0, .seconds = static_cast<double>(seconds)});
   const double control = CpuSeconds(RUSAGE_THREAD) - control_before;
-  load.join();
-  if (!(*store)->Flush(std::chrono::seconds(60)).ok()) Die("the database did not take the records");
+  bed.Flush();
   const double process = CpuSeconds(RUSAGE_SELF) - process_before;
   // Warm-up included on both sides of the division.
-  const double all = static_cast<double>(loop.core().binding_count());
+  const core::Core& core = bed.loop().core();
+  const double all = static_cast<double>(core.binding_count());
   if (all < 100) Die("no demand was bound");
   f.setups_per_s = result["setups_per_second"].get<double>();
   f.p50_us = result["latency_us"]["p50"].get<double>();
   f.p99_us = result["latency_us"]["p99"].get<double>();
   f.control_us = control * 1e6 / all;
   f.process_us = process * 1e6 / all;
-  f.bytes_per_binding = static_cast<double>(loop.core().binding_bytes()) / all;
-  f.dropped = (*store)->Counters().dropped;
+  f.bytes_per_binding = static_cast<double>(core.binding_bytes()) / all;
+  f.dropped = bed.store().Counters().dropped;
   return f;
 }
 
@@ -177,7 +78,8 @@ Figures Sessions(const std::string& bin, const fs::path& dir, int window, int se
   FILE* pipe = popen((echo + " 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) Die("cannot run " + echo);
   while (!fs::exists(socket)) std::this_thread::yield();
-  const nlohmann::json result = RunJson(LoadCommand(bin, socket, 1, window, seconds));
+  const nlohmann::json result = RunJson(bench::DemandCommand(
+      bin, socket, 1, {.window = window, .per_s = 0, .seconds = static_cast<double>(seconds)}));
   std::string text;
   std::array<char, 4096> buffer{};
   size_t n = 0;

@@ -1,6 +1,7 @@
 // dyncast-fake-switch: emulated switches with a closed loop of demands; prints JSON.
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +23,7 @@ struct Args {
   std::string connect = "tcp:127.0.0.1:6653";
   uint64_t dpid = 1;
   uint32_t window = 64;
+  double per_s = 0;
   double seconds = 5;
   double warmup = 0.5;
   uint16_t service = 1;
@@ -32,10 +34,12 @@ struct Args {
 };
 
 constexpr const char* kUsage =
-    "usage: dyncast-fake-switch [--connect tcp:IP:PORT|unix:PATH] [--dpid N] [--window W] [--seconds S]\n"
+    "usage: dyncast-fake-switch [--connect tcp:IP:PORT|unix:PATH] [--dpid N] [--window W] [--rate R] "
+    "[--seconds S]\n"
     "         [--warmup S] [--service-id ID] [--sid IPv4] [--port P] [--in-port N] [--switches N]\n"
-    "Emulates N OpenFlow 1.5 switches (datapath ids from --dpid on), each with W demands waiting, and "
-    "prints\n"
+    "Emulates N OpenFlow 1.5 switches (datapath ids from --dpid on), each with W demands waiting, "
+    "or with R\n"
+    "a second that come whatever becomes of the others (at most W wait), and prints\n"
     "demands per second (flow and packet-out seen) and latency. Exit: 0 fine, 1 no controller, 2 usage.\n";
 
 bool Parse(int argc, char** argv, Args* args) {
@@ -50,6 +54,8 @@ bool Parse(int argc, char** argv, Args* args) {
       args->dpid = number();
     } else if (key == "--window") {
       args->window = static_cast<uint32_t>(number());
+    } else if (key == "--rate") {
+      args->per_s = std::atof(value);
     } else if (key == "--seconds") {
       args->seconds = std::atof(value);
     } else if (key == "--warmup") {
@@ -82,7 +88,12 @@ bool Turn(std::vector<Node>& nodes, bool load, std::chrono::milliseconds wait) {
   for (const Node& n : nodes) {
     fds.push_back({n.fake->fd(), static_cast<short>(n.fake->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
   }
-  poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+  auto until = std::chrono::nanoseconds(wait);
+  for (const Node& n : nodes) {
+    if (const auto next = n.load->UntilNext(); load && next) until = std::min(until, *next);
+  }
+  const timespec timeout{.tv_sec = until.count() / 1'000'000'000, .tv_nsec = until.count() % 1'000'000'000};
+  ppoll(fds.data(), fds.size(), &timeout, nullptr);
   for (Node& n : nodes) {
     if (load) n.load->Fill();
     if (!n.fake->Step()) return false;
@@ -107,6 +118,7 @@ int main(int argc, char** argv) {
         .target = args.connect, .dpid = args.dpid + i, .store_bindings = false});
     n.load = std::make_unique<PuntLoad>(
         n.fake.get(), dyncast::test::PuntLoadOptions{.window = args.window,
+                                                     .per_s = args.per_s,
                                                      .service = args.service,
                                                      .sid = *sid,
                                                      .port = args.port,

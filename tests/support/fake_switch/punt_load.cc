@@ -1,5 +1,6 @@
 #include "tests/support/fake_switch/punt_load.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace dyncast::test {
@@ -69,20 +70,32 @@ PuntLoad::PuntLoad(FakeSwitch* fake, const PuntLoadOptions& options)
 void PuntLoad::Fill() {
   if (outstanding_ >= options_.window) return;
   const auto now = std::chrono::steady_clock::now();
-  while (outstanding_ < options_.window) {
-    Slot& slot = slots_[next_ & (slots_.size() - 1)];
-    if (slot.seen != kFree) {
-      next_ = (next_ + 1) & kSequenceMask;  // an old one still waits there
-      continue;
-    }
-    slot = {.sequence = next_, .seen = kWaiting, .sent = now};
-    uint8_t* ip = packet_.data() + kIpOffset;
-    Put32(ip + 12, static_cast<uint32_t>(options_.client_net) << 24 | next_);
-    SetIpChecksum(ip);
-    fake_->SendPunt(1, options_.service, options_.in_port, 0, packet_);
-    ++outstanding_;
-    next_ = (next_ + 1) & kSequenceMask;
+  if (options_.per_s <= 0) {
+    while (outstanding_ < options_.window) Send(now);
+    return;
   }
+  const auto period = std::chrono::nanoseconds(static_cast<int64_t>(1e9 / options_.per_s));
+  if (due_ == std::chrono::steady_clock::time_point{}) due_ = now;
+  for (; due_ <= now && outstanding_ < options_.window; due_ += period) Send(due_);
+}
+
+std::optional<std::chrono::nanoseconds> PuntLoad::UntilNext() const {
+  if (options_.per_s <= 0 || outstanding_ >= options_.window) return std::nullopt;
+  return std::max(std::chrono::nanoseconds{0},
+                  std::chrono::nanoseconds(due_ - std::chrono::steady_clock::now()));
+}
+
+void PuntLoad::Send(std::chrono::steady_clock::time_point since) {
+  while (slots_[next_ & (slots_.size() - 1)].seen != kFree) {
+    next_ = (next_ + 1) & kSequenceMask;  // an old one still waits there
+  }
+  slots_[next_ & (slots_.size() - 1)] = {.sequence = next_, .seen = kWaiting, .sent = since};
+  uint8_t* ip = packet_.data() + kIpOffset;
+  Put32(ip + 12, static_cast<uint32_t>(options_.client_net) << 24 | next_);
+  SetIpChecksum(ip);
+  fake_->SendPunt(1, options_.service, options_.in_port, 0, packet_);
+  ++outstanding_;
+  next_ = (next_ + 1) & kSequenceMask;
 }
 
 void PuntLoad::ResetCounts() { latencies_ = {}; }

@@ -1,9 +1,11 @@
-// A closed loop of demands from an emulated switch: a window of punts, each from a new client, waits for its
-// binding flow and its packet-out; whoever has both makes room for the next. Cheap: fixed octets, patched.
+// Demands from an emulated switch, each a punt from a new client that waits for its binding flow and its
+// packet-out. In closed loop whoever has both makes room in the window for the next; with a rate they come
+// when they are due, and wait from then on. Cheap: fixed octets, patched.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "schema/base/ip.h"
@@ -12,7 +14,8 @@
 namespace dyncast::test {
 
 struct PuntLoadOptions {
-  uint32_t window = 64;
+  uint32_t window = 64;  // so many wait at most
+  double per_s = 0;      // 0: closed loop
   uint16_t service = 1;
   IpAddress sid;  // IPv4
   uint16_t port = 80;
@@ -40,6 +43,8 @@ class PuntLoad {
   PuntLoad(FakeSwitch* fake, const PuntLoadOptions& options);  // sets the switch's callbacks
   // Fills the window up. Call after each Step while the load shall last.
   void Fill();
+  // How long until the next demand is due; nullopt in closed loop, and while the window is full.
+  std::optional<std::chrono::nanoseconds> UntilNext() const;
   // Forgets what was measured up to now.
   void ResetCounts();
   uint64_t done() const { return latencies_.total(); }
@@ -58,12 +63,14 @@ class PuntLoad {
   void OnPacketOut(openflow::ByteView message);
   void OnBinding(openflow::ByteView flow_mod);
   void Mark(uint32_t sequence, uint8_t what);
+  void Send(std::chrono::steady_clock::time_point since);
 
   FakeSwitch* const fake_;
   const PuntLoadOptions options_;
   std::vector<uint8_t> packet_;
   std::vector<Slot> slots_;
   uint32_t next_ = 1;
+  std::chrono::steady_clock::time_point due_{};  // with a rate: when the next one is
   uint64_t outstanding_ = 0;
   uint64_t unasked_ = 0;
   size_t client_offset_ = 0;  // in the last flow_mod; the next one is likely alike
