@@ -11,6 +11,9 @@ namespace {
 
 // What is known of an instance is never quite true: standard deviation in demands.
 constexpr double kDoubt = 0.5;
+// A demand that waits makes those behind it wait too: its wait counts so many times.
+constexpr double kWaitWeight = 2;
+
 // How much longer waits are than with exponential service times (Pollaczek, Khinchine).
 constexpr double kQueueing = (1 + kServiceVariation * kServiceVariation) / 2;
 
@@ -58,7 +61,7 @@ class Auto final : public Policy {
   static double OfDemand(const Candidate& c, const Pace& pace, double network_s) {
     Crowd ahead = c.ahead;
     ahead.variance += kDoubt * kDoubt;
-    const double wait = Waiting(ahead, 1, pace.workers) / pace.full_per_s;
+    const double wait = kWaitWeight * Waiting(ahead, 1, pace.workers) / pace.full_per_s;
     return 0.5 * network_s + std::max(0.5 * network_s, wait) + pace.service_s;
   }
   static double OfSession(const Situation& situation, const Candidate& c, const Pace& pace,
