@@ -110,7 +110,9 @@ void Core::Impl::On(const NeighborFound& event, Now now, Effects* effects) {
   Switch* sw = FindSwitch(event.at);
   const bool endpoint =
       sw != nullptr && sw->plan != nullptr && sw->plan->tunnel && sw->plan->tunnel->local == event.neighbor;
-  if (endpoint && !std::exchange(sw->endpoint_known, true)) sw->greeted.clear();
+  if (!endpoint || std::exchange(sw->endpoint_known, true)) return;
+  sw->greeted.clear();
+  plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask
 }
 
 }  // namespace dyncast::core

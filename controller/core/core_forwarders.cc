@@ -47,9 +47,9 @@ const Switch* Core::Impl::AskedBy(const Switch& forwarder) const {
   for (const std::string& name : forwarder.config.d_routers) {
     const Switch* d_router = ByName(name);
     if (d_router == nullptr || !d_router->config.tunnel) continue;
-    // A resync does not make it go away, but without its tunnel's port it cannot be asked.
-    const bool there =
-        d_router->serving && d_router->numbers && d_router->numbers->contains(d_router->config.tunnel->port);
+    // A resync does not make it go away, but without its tunnel's port and endpoint it cannot be asked.
+    const bool there = d_router->serving && d_router->endpoint_known && d_router->numbers &&
+                       d_router->numbers->contains(d_router->config.tunnel->port);
     if (there) return d_router;
     if (first == nullptr) first = d_router;
   }
@@ -126,18 +126,14 @@ void Core::Impl::SendHellos(Switch* sw, MonoTime now, Effects* effects) {
   sw->next_hello = now + (sw->first_hellos > 0 ? Micros{kFirstHelloInterval} : Micros{kHelloInterval});
 }
 
-// The refusal of a demand that a D-Forwarder asked about goes out where its client is.
+// The refusal of a demand that a D-Forwarder asked about goes out where its client is. What was too large for
+// the tunnel came by way of routers, so the frame does not tell whom to send to: the D-Forwarder's routes do.
 void Core::Impl::RefuseAtForwarder(const DemandArrived& event, const Switch& forwarder, Effects* effects) {
   if (!forwarder.connected || forwarder.plan == nullptr) return;
-  for (const PlannedPort& port : forwarder.plan->ports) {
-    const bool here = port.role == PortRole::kAccess &&
-                      std::any_of(port.sources.begin(), port.sources.end(), [&](const IpPrefix& source) {
-                        return source.Contains(event.demand.client);
-                      });
-    if (!here) continue;
-    effects->emplace_back(RefuseDemand{.at = forwarder.id, .in_port = port.tagged(), .packet = event.packet});
-    return;
-  }
+  const NextHop hop = FindNextHop(*forwarder.plan, event.demand.client);
+  if (hop.port == nullptr || hop.port->role != PortRole::kAccess) return;
+  effects->emplace_back(RefuseDemand{
+      .at = forwarder.id, .in_port = hop.port->tagged(), .neighbor = hop.address, .packet = event.packet});
 }
 
 }  // namespace dyncast::core

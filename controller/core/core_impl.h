@@ -61,6 +61,7 @@ struct Switch {
   MonoTime next_hello{};
   int first_hellos = 0;                   // to come at short intervals
   std::map<ServiceId, uint64_t> unbound;  // as the switch counted last
+  uint64_t misses = 0;                    // packets that a D-Forwarder asked about
   std::string last_error;
   mutable std::vector<Distance> distances;  // by instance: what was looked up
 

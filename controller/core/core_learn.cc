@@ -119,10 +119,12 @@ void Core::Impl::On(const UnboundCounted& event, Now, Effects*) {
   if (sw == nullptr || !sw->connected) return;
   for (const UnboundPackets& unbound : event.packets) {
     Service* service = services_.Find(unbound.service);
-    if (service == nullptr) continue;
+    const bool misses = !unbound.service.valid() && sw->forwarder();
+    if (service == nullptr && !misses) continue;
     // A flow that has taken less than before was made anew.
     uint64_t& before = sw->unbound[unbound.service];
-    service->demands_unbound += unbound.packets - (before <= unbound.packets ? before : 0);
+    (misses ? sw->misses : service->demands_unbound) +=
+        unbound.packets - (before <= unbound.packets ? before : 0);
     before = unbound.ended ? 0 : unbound.packets;
   }
 }

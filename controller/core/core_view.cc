@@ -122,6 +122,7 @@ FabricView Core::View(Now now) const {
                              .learned = sw->learned,
                              .monitor_gaps = sw->monitor_gaps,
                              .asks = asked == nullptr ? "" : asked->config.name,
+                             .misses = sw->misses,
                              .last_error = sw->last_error});
   }
   for (const auto& [name, value] : impl.counters_) view.counters[name] = value;

@@ -201,10 +201,12 @@ struct ForwardDemand {
   BindingKey key{};
   std::span<const uint8_t> packet;
 };
-// Answer a demand that nobody may take: ICMP destination unreachable, host (RFC 792).
+// Answer a demand that nobody may take: ICMP destination unreachable, host (RFC 792). It goes out of the port
+// that the demand came from; with `neighbor` to that next hop, whoever sent the frame.
 struct RefuseDemand {
   SwitchId at;
   PortNo in_port;
+  IpAddress neighbor{};
   std::span<const uint8_t> packet;
 };
 // Ask for a neighbour's MAC out of a port.

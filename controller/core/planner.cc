@@ -18,6 +18,29 @@ OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address) {
   return best;
 }
 
+NextHop FindNextHop(const SwitchPlan& plan, const IpAddress& address) {
+  NextHop best;
+  int longest = -1;
+  // Of equal prefixes that of a connected network counts, and there that of an access port, as in table
+  // route.
+  for (const PortRole role : {PortRole::kAccess, PortRole::kEdge, PortRole::kUplink}) {
+    for (const PlannedPort& port : plan.ports) {
+      if (port.role != role) continue;
+      for (const IpPrefix& own : port.addresses) {
+        if (own.length <= longest || own.address.is_link_local() || !own.Contains(address)) continue;
+        longest = own.length;
+        best = {.port = &port, .address = address};
+      }
+    }
+  }
+  for (const PlannedRoute& route : plan.routes) {
+    if (route.to.length <= longest || !route.to.Contains(address)) continue;
+    longest = route.to.length;
+    best = {.port = FindOnLink(plan, route.via).port, .address = route.via};
+  }
+  return best;
+}
+
 namespace {
 
 // At a D-Forwarder bindings come from outside, whoever decides.

@@ -35,4 +35,11 @@ struct OnLink {
 };
 OnLink FindOnLink(const SwitchPlan& plan, const IpAddress& address);
 
+// Where the plan's table route sends packets to `address`. nullptr if nowhere.
+struct NextHop {
+  const PlannedPort* port = nullptr;
+  IpAddress address;  // `address` itself on a connected network
+};
+NextHop FindNextHop(const SwitchPlan& plan, const IpAddress& address);
+
 }  // namespace dyncast::core

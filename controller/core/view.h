@@ -120,6 +120,7 @@ struct SwitchView {
   uint64_t learned = 0;       // bindings that the switch made by itself
   uint64_t monitor_gaps = 0;  // pauses of its flow monitor
   std::string asks;           // a D-Forwarder: its D-Router; empty: there is none
+  uint64_t misses = 0;        // a D-Forwarder: packets without a binding that it asked about, as counted last
   std::string last_error;
 };
 

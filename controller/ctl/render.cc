@@ -75,6 +75,7 @@ const std::vector<List>& Lists() {
         {"BINDINGS", "bindings", Kind::kNumber},
         {"DEMANDS", "demands", Kind::kNumber},
         {"LEARNED", "learned", Kind::kNumber},
+        {"MISSES", "misses", Kind::kNumber},
         {"REFUSED", "refused_flows", Kind::kNumber},
         {"LAST ERROR", "last_error"}}},
       {"agents",

@@ -59,7 +59,10 @@ Json SwitchesJson(const core::FabricView& view, const std::vector<SwitchEdges>& 
     row["bindings"] = s.bindings;
     row["demands"] = s.demands;
     row["learned"] = s.learned;
-    if (s.role == SwitchRole::kDForwarder) row["asks"] = s.asks;
+    if (s.role == SwitchRole::kDForwarder) {
+      row["asks"] = s.asks;
+      row["misses"] = s.misses;
+    }
     row["monitor_gaps"] = s.monitor_gaps;
     row["plan_changes"] = s.plan_changes;
     row["refused_flows"] = s.refused_flows;

@@ -59,7 +59,13 @@ void ControlLoop::Do(const core::ForwardDemand& e) {
 }
 
 void ControlLoop::Do(const core::RefuseDemand& e) {
-  if (auto answer = pipeline::MakeUnreachable(e.packet)) server_.SendPacket(Dpid(e.at), e.in_port, *answer);
+  const auto answer = pipeline::MakeUnreachable(e.packet);
+  if (!answer) return;
+  if (e.neighbor.is_none()) {
+    server_.SendPacket(Dpid(e.at), e.in_port, *answer);
+  } else {
+    server_.SendToNeighbor(Dpid(e.at), e.neighbor, *answer);
+  }
 }
 
 void ControlLoop::Do(const core::AskNeighbor& e) {

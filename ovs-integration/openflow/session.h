@@ -14,6 +14,7 @@
 // learns meanwhile is in the dump, or reported, or both.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -66,6 +67,9 @@ struct PlacedKeyHash {
     return std::hash<BindingKey>{}(k.key) * 3 + static_cast<size_t>(k.place);
   }
 };
+// Where flows of kind kUnbound are.
+inline constexpr std::array<pipeline::Table, 2> kCountedTables{pipeline::Table::kLearn,
+                                                               pipeline::Table::kMiss};
 // What a session reads from its switch.
 struct Dump {
   DumpKind kind = DumpKind::kFind;
@@ -73,13 +77,13 @@ struct Dump {
   uint32_t flow_xid = 0;
   uint32_t meter_xid = 0;
   uint32_t group_xid = 0;
-  uint32_t unbound_xid = 0;  // kCount only
+  uint32_t unbound_xid = 0;  // kCount only: the first of the requests for kCountedTables, which are in a row
   bool flows_done = false;
   bool meters_done = false;
   bool groups_done = false;
-  bool unbound_done = true;
   uint32_t options_xid = 0;
   bool options_done = true;
+  std::array<bool, kCountedTables.size()> unbound_done{};
   FoundFlows found;
   std::vector<pipeline::Meter> meters;
   Groups groups;

@@ -36,11 +36,11 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
   dump.meters_done = count;
   dump.groups_done = count;
   if (count) {
-    dump.unbound_done = false;
-    dump.unbound_xid = next_xid_++;
-    WriteFlowStatsRequest(&out_, dump.unbound_xid, static_cast<uint8_t>(pipeline::Table::kLearn),
-                          FlowScope::kUnbound);
-    ++counters_->messages_sent;
+    dump.unbound_xid = next_xid_;
+    for (const pipeline::Table table : kCountedTables) {
+      WriteFlowStatsRequest(&out_, next_xid_++, static_cast<uint8_t>(table), FlowScope::kUnbound);
+      ++counters_->messages_sent;
+    }
   }
   if (!count) {
     dump.meter_xid = next_xid_++;
@@ -115,8 +115,10 @@ void Session::OnMultipart(ByteView message) {
   const uint32_t xid = MessageXid(message);
   const uint16_t type = Get16(message.data() + 8);
   if (type == kMultipartFlowMonitor) return OnFlowUpdates(message);
-  const bool ours = dump_ && (xid == dump_->flow_xid || xid == dump_->meter_xid || xid == dump_->group_xid ||
-                              xid == dump_->unbound_xid);
+  if (!dump_) return;
+  const uint32_t counted = xid - dump_->unbound_xid;
+  const bool unbound = dump_->kind == DumpKind::kCount && counted < dump_->unbound_done.size();
+  const bool ours = unbound || xid == dump_->flow_xid || xid == dump_->meter_xid || xid == dump_->group_xid;
   if (!ours) return;
   const bool more = (Get16(message.data() + 10) & kMore) != 0;
   Status read = Ok();
@@ -126,9 +128,9 @@ void Session::OnMultipart(ByteView message) {
     wanted = kMultipartFlow;
     done = &dump_->flows_done;
     if (type == wanted) read = ReadFlowStats(message, &dump_->found);
-  } else if (xid == dump_->unbound_xid) {
+  } else if (unbound) {
     wanted = kMultipartFlow;
-    done = &dump_->unbound_done;
+    done = &dump_->unbound_done[counted];
     if (type == wanted) read = ReadUnbound(message, &dump_->unbound);
   } else if (xid == dump_->meter_xid) {
     wanted = kMultipartMeterConfig;
@@ -153,13 +155,13 @@ void Session::OnMultipart(ByteView message) {
   if (dump_->kind == DumpKind::kCount) {
     std::vector<FoundBinding> bindings = std::exchange(dump_->found.bindings, {});
     dump_->found.images.clear();
-    std::vector<UnboundPackets> unbound;
-    const uint32_t unbound_xid = dump_->unbound_xid;
-    const bool all_unbound = xid == unbound_xid && dump_->unbound_done;
-    if (all_unbound) unbound = std::move(dump_->unbound);
-    if (dump_->flows_done && dump_->unbound_done) dump_.reset();
-    if (all_unbound) listener_->OnUnboundCounted(dpid_, std::move(unbound));
-    if (xid != unbound_xid) listener_->OnCounted(dpid_, std::move(bindings));
+    const bool all =
+        std::all_of(dump_->unbound_done.begin(), dump_->unbound_done.end(), [](bool d) { return d; });
+    std::vector<UnboundPackets> packets;
+    if (unbound && all) packets = std::move(dump_->unbound);
+    if (dump_->flows_done && all) dump_.reset();
+    if (unbound && all) listener_->OnUnboundCounted(dpid_, std::move(packets));
+    if (!unbound) listener_->OnCounted(dpid_, std::move(bindings));
     return;
   }
   MaybeFinishDump();

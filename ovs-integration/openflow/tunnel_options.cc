@@ -120,6 +120,11 @@ std::string OptionName(const pipeline::TunnelOption& option) {
                      option.type, option.octets);
 }
 
+std::string MappingText(const pipeline::TunnelOption& option) {
+  return fmt::format("{{class={:#x},type={},len={}}}->tun_metadata{}", option.option_class, option.type,
+                     option.octets, option.field);
+}
+
 Result<TunnelOptions> CheckTunnelOptions(const std::vector<pipeline::TunnelOption>& options) {
   TunnelOptions checked;
   for (const pipeline::TunnelOption& option : options) {
@@ -148,11 +153,13 @@ Status CompareOptions(const TunnelOptions& wanted, const TunnelOptions& found,
       return have.field == want.field || (have.option_class == want.option_class && have.type == want.type);
     });
     if (other != found.end()) {
+      const pipeline::TunnelOption& theirs = other->second;
       return MakeError(
           Errc::kConflict,
-          fmt::format("it has the tunnel option {} where {} is wanted, and what others mapped is "
-                      "left alone (ovs-ofctl del-tlv-map takes it out)",
-                      OptionName(other->second), OptionName(option)));
+          fmt::format("it has the tunnel option {} where {} is wanted, and what others mapped is left "
+                      "alone. Nothing of the plan is in force until it is gone: take another bridge, or "
+                      "`ovs-ofctl -O OpenFlow15 del-tlv-map BRIDGE '{}'`",
+                      OptionName(theirs), OptionName(option), MappingText(theirs)));
     }
     missing->push_back(option);
   }

@@ -34,6 +34,8 @@ Result<TunnelOptions> ReadOptionTableReply(ByteView message);
 
 // "tun_metadata0 (class 0xff01, type 1, 4 octets)", for people.
 std::string OptionName(const pipeline::TunnelOption& option);
+// "{class=0xff01,type=1,len=4}->tun_metadata0", as ovs-ofctl takes it.
+std::string MappingText(const pipeline::TunnelOption& option);
 
 // By field. kInvalid for what no switch can map; kDuplicate for a field, or a class and type, said twice.
 Result<TunnelOptions> CheckTunnelOptions(const std::vector<pipeline::TunnelOption>& options);

@@ -73,7 +73,7 @@ Status CheckRoutes(const SwitchPlan& plan) {
     if (FamilyOf(route.to.address) != FamilyOf(route.via)) {
       return MakeError(Errc::kInvalid, name + ": the next hop is of the other family");
     }
-    if (IsLinkLocal(route.via)) {
+    if (route.via.is_link_local()) {
       return MakeError(Errc::kInvalid, name + ": a link-local next hop does not say behind which port it is");
     }
     const bool reachable = std::any_of(plan.ports.begin(), plan.ports.end(), [&](const PlannedPort& port) {

@@ -34,7 +34,7 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port, Family family) {
   }
   const std::vector<IpPrefix>& sources = port.sources.empty() ? port.addresses : port.sources;
   for (const IpPrefix& source : sources) {
-    if (FamilyOf(source.address) != family || IsLinkLocal(source.address)) continue;
+    if (FamilyOf(source.address) != family || source.address.is_link_local()) continue;
     out.Add(Table::kAdmit, allowed, to_us + SourceMatch(source), Visit(Table::kService));
   }
   // Nobody may pose as a D-SID, nor as an instance that does not live on this port's own network. Only
@@ -51,10 +51,6 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port, Family family) {
 }
 
 }  // namespace
-
-bool IsLinkLocal(const IpAddress& address) {
-  return !address.is_v4() && address.octets()[0] == 0xfe && (address.octets()[1] & 0xc0) == 0x80;
-}
 
 std::string LearnNeighbor(const SwitchPlan& plan, const PlannedPort& port, const std::string& table_match,
                           const std::string& mac) {

@@ -51,8 +51,6 @@ inline constexpr std::array<int, 5> kNdTypes{133, 134, 135, 136, 137};
 uint32_t InputRegister(const PlannedPort& port);
 // "PROTOCOL,in_port=N,reg6=0x..,": what came in through this port, with its VLAN.
 std::string From(const std::string& protocol, const PlannedPort& port);
-// fe80::/10 (RFC 4291 section 2.5.6): means another host on every link, so it is neither learned nor routed.
-bool IsLinkLocal(const IpAddress& address);
 
 // "learn(...)": the neighbour at `address`, a field of the packet, has the MAC in the field `mac` and is
 // behind the port. `table_match` is what the learned flow matches the next hop by.

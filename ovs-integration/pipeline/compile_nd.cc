@@ -61,7 +61,7 @@ void CompilePort(FlowBuilder& out, const PlannedPort& port) {
     out.Add(Table::kLink, link::kForged, solicitation + "ipv6_src=" + address, "drop");
     out.Add(Table::kLink, link::kForged, advertisement + "nd_target=" + address, "drop");
     out.Add(Table::kLink, link::kSolicited, in + kSolicitation + "nd_target=" + address, Advertise());
-    if (IsLinkLocal(own.address)) continue;
+    if (own.address.is_link_local()) continue;
     out.Add(Table::kLink, link::kLearn, solicitation + PrefixMatch("ipv6_src", own) + kUnicastSll,
             learn_asker + "," + answer);
     const std::string advertiser = PrefixMatch("nd_target", own) + kUnicastTll;

@@ -80,7 +80,7 @@ void CompileConnected(FlowBuilder& out, const PlannedPort& port) {
     out.Add(Table::kRoute, Priority(family, kOwnEcho),
             ToAddress(ProtoText(IpProto::kIcmp, family) + echo, own.address), AnswerEcho(family));
     out.Add(Table::kRoute, Priority(family, kOwn), ToAddress(IpText(family), own.address), "drop");
-    if (IsLinkLocal(own.address)) continue;
+    if (own.address.is_link_local()) continue;
     out.Add(Table::kRoute, PrefixPriority(own, 1), DestinationMatch(own),
             Forward(v4 ? "move:NXM_OF_IP_DST[]->NXM_NX_REG5[]" : "move:NXM_NX_IPV6_DST[]->NXM_NX_XXREG3[]",
                     port));

@@ -142,7 +142,8 @@ void CompileMisses(FlowBuilder& out, const PlannedTunnel& tunnel) {
   constexpr uint16_t kHeaders = 20 + 8 + 8 + 8 + 14;
   const int largest = tunnel.mtu_octets - kHeaders + 14;
   out.Add(Table::kMiss, kMiss, "",
-          "check_pkt_larger(" + std::to_string(largest) + ")->NXM_NX_REG2[16]," + Visit(Table::kAsk));
+          "check_pkt_larger(" + std::to_string(largest) + ")->NXM_NX_REG2[16]," + Visit(Table::kAsk),
+          {.kind = FlowKind::kUnbound});
   if (out.plan().ask.is_none()) {
     out.Add(Table::kAsk, kMiss, "", "drop");
     return;

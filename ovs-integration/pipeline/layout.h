@@ -72,7 +72,8 @@ enum class FlowKind : uint8_t {
   // Static too: the kLookup flow of a service; its `instance` field holds bit 0: current generation, bit 1:
   // over its limit, nothing is learned.
   kDispatch = 5,
-  // Static too: takes packets of a service that is over its limit, which the controller counts.
+  // Static too: the controller counts its packets. Those of a service that is over its limit; of service 0:
+  // those that a D-Forwarder asks about.
   kUnbound = 6,
 };
 struct Cookie {

@@ -51,7 +51,8 @@ struct FoundDispatch {
   friend bool operator==(const FoundDispatch&, const FoundDispatch&) = default;
 };
 
-// Packets of a service that a switch steered without a binding, as the service was over its limit.
+// Packets of a service that a switch steered without a binding, as the service was over its limit. Without a
+// service: packets that a D-Forwarder asked about.
 struct UnboundPackets {
   ServiceId service;
   uint64_t packets = 0;

@@ -3,10 +3,11 @@
 import itertools
 import os
 
-from fabric import dispatch, figure2, figure4, forwarders, logs
+from fabric import dispatch, figure2, figure4, forwarders, logs, takeover
 from fabric.edge import EdgeFabric
 from fabric.forwarders import ForwarderFabric, wait_tunnels
 from fabric.running import Fabric
+from fabric.takeover import TakeoverFabric
 from lab import topology
 from lab.errors import LabError
 from lab.lab import Lab
@@ -84,6 +85,14 @@ class Case:
     def forwarders(self, services, instances, *, start=True, **options):
         """Eight D-Forwarders on one D-Router with these services and instances (see ForwarderFabric), running and ready."""
         fabric = ForwarderFabric(self.lab(forwarders.TOPOLOGY), services, instances, **options)
+        self.fabrics.append(fabric)
+        if start:
+            fabric.start()
+        return fabric
+
+    def takeover(self, services, instances, *, start=True, **options):
+        """One D-Forwarder and two D-Routers that it may ask, none of them on anybody's way (see takeover.yaml)."""
+        fabric = TakeoverFabric(self.lab(takeover.TOPOLOGY), services, instances, **options)
         self.fabrics.append(fabric)
         if start:
             fabric.start()

@@ -1,6 +1,7 @@
 """Many D-Forwarders on one D-Router: forwarders.yaml as configuration, for tests of what many clients and services do.
 
-Instances are names as in `dispatch`: iN and vN are the N-th IPv4 and IPv6 address of `farm`, behind the D-Router `dr`.
+Instances are names as in `dispatch`: iN and vN are the N-th IPv4 and IPv6 address of `farm`, behind the D-Router `dr`; f1,
+f2, g1 and g2 those of `far`, behind a hop with a smaller MTU there.
 D-Forwarder fN has the clients of node cN; `dr` has those of node `own`.
 """
 
@@ -44,36 +45,48 @@ def endpoint(number):
     return f"10.4.{number}.2"
 
 
-def switch(lab, name, number, role, ports, routes, mtu):
-    access = {"name": "to-own" if number == OWN else f"to-c{number}", "role": "access",
-              "addresses": [f"192.168.{number}.1/24", f"fd00:c{number}::1/64"]}
-    first4, first6 = clients(number)
-    access["sources"] = [dispatch.network_of(a) for a in access["addresses"]] + [f"{first4}/16", f"{first6}/32"]
+def bare_switch(lab, name, number, role, ports=(), routes=(), mtu=1500):
+    """A switch without clients: its endpoint behind LOCAL, its uplink, and `ports`."""
     plain = [(BRIDGE, "edge", f"10.4.{number}.1/30"),
              ("to-core", "uplink", f"172.16.{number}.2/24", f"fd00:a{number}::2/64"), *ports]
-    own_clients = [(f"{first4}/16", f"192.168.{number}.2"), (f"{first6}/32", f"fd00:c{number}::2")]
+    defaults = [("0.0.0.0/0", f"172.16.{number}.1"), ("::/0", f"fd00:a{number}::1")]
     return {
         "name": name,
         "role": role,
         "ovsdb": f"tcp:{lab.management_address(name)}:6640",
         "bridge": BRIDGE,
         "datapath_type": "netdev",
-        "ports": [access, *({"name": n, "role": port_role, "addresses": addresses} for n, port_role, *addresses in plain)],
-        "routes": [{"to": to, "via": via} for to, via in [
-            ("0.0.0.0/0", f"172.16.{number}.1"), ("::/0", f"fd00:a{number}::1"), *own_clients, *routes]],
+        "ports": [{"name": n, "role": port_role, "addresses": addresses} for n, port_role, *addresses in plain],
+        "routes": [{"to": to, "via": via} for to, via in [*defaults, *routes]],
         "tunnel": {"address": endpoint(number), "mtu": mtu},
     }
 
 
-def fabric(lab, services, *, mtu=1500, startup_grace="5s", stats_interval="1s"):
+def switch(lab, name, number, role, ports=(), routes=(), mtu=1500):
+    access = {"name": "to-own" if number == OWN else f"to-c{number}", "role": "access",
+              "addresses": [f"192.168.{number}.1/24", f"fd00:c{number}::1/64"]}
+    first4, first6 = clients(number)
+    access["sources"] = [dispatch.network_of(a) for a in access["addresses"]] + [f"{first4}/16", f"{first6}/32"]
+    own_clients = [(f"{first4}/16", f"192.168.{number}.2"), (f"{first6}/32", f"fd00:c{number}::2")]
+    whole = bare_switch(lab, name, number, role, ports, [*own_clients, *routes], mtu)
+    return {**whole, "ports": [access, *whole["ports"]]}
+
+
+def fabric(lab, services, *, mtu=1500, **options):
     """fabric.yaml, of the D-Forwarders that the lab has"""
+    asking = [{**switch(lab, name, n, "d-forwarder", mtu=mtu), "d_routers": ["dr"]}
+              for n, name in enumerate(NAMES, 1) if name in lab.topology.nodes]
+    behind = [("to-farm", "edge", "10.2.0.1/24", "fd02::1/64"), ("to-hop1", "edge", "10.5.0.1/24", "fd05::1/64")]
+    far = [("10.51.0.0/24", "10.5.0.2"), ("10.52.0.0/24", "10.5.0.2"), ("fd51::/64", "fd05::2"), ("fd52::/64", "fd05::2")]
+    return document(lab, [*asking, switch(lab, "dr", OWN, "d-router", behind, far, mtu)], services, **options)
+
+
+def document(lab, switches, services, *, startup_grace="5s", stats_interval="1s"):
+    """fabric.yaml of these switches"""
     control = lab.management_address("ctl")
-    forwarders = [{**switch(lab, name, n, "d-forwarder", [], [], mtu), "d_routers": ["dr"]}
-                  for n, name in enumerate(NAMES, 1) if name in lab.topology.nodes]
-    farm = [("to-farm", "edge", "10.2.0.1/24", "fd02::1/64")]
     return {
         "controller": {
-            "fabric": "forwarders",
+            "fabric": lab.topology.name,
             "openflow_listen": f"ptcp:6653:{control}",
             "metrics_bind": f"tcp://{control}:5570",
             "api_socket": lab.path("controller.sock"),
@@ -81,8 +94,8 @@ def fabric(lab, services, *, mtu=1500, startup_grace="5s", stats_interval="1s"):
             "startup_grace": startup_grace,
             "stats_interval": stats_interval,
         },
-        "switches": [*forwarders, switch(lab, "dr", OWN, "d-router", farm, [], mtu)],
-        "agents": [{"name": "edge", "bids": ["10.2.0.0/24", "fd02::/64"]}],
+        "switches": switches,
+        "agents": [{"name": "edge", "bids": list(dispatch.BIDS)}],
         "services": services,
     }
 

@@ -2,7 +2,8 @@
 
 Usage: datagrams.py ask ADDRESS PORT COUNT OCTETS [SOURCE or - [WAIT]]   each from a socket of its own, waiting so many
                                                              seconds: who answered, as long
-       datagrams.py error ADDRESS PORT TTL [SOURCE]          sends one; which ICMP error the socket gets, from whom
+       datagrams.py error ADDRESS PORT TTL [SOURCE [SOURCE_PORT [OCTETS]]]    sends one, don't fragment; which ICMP error
+                                                             the socket gets, from whom
 """
 
 import json
@@ -16,11 +17,11 @@ IP_RECVERR, IPV6_RECVERR = 11, 25
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT = 10, 23, 0
 
 
-def open_socket(address, source=None):
+def open_socket(address, source=None, source_port=0):
     v6 = ":" in address
     sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
     if source and source != "-":
-        sock.bind((source, 0))
+        sock.bind((source, source_port))
     return sock, v6
 
 
@@ -57,13 +58,13 @@ def offender(data, v6):
     return {"type": kind, "code": code, "from": address, "info": info}
 
 
-def error(address, port, ttl, source=None):
-    sock, v6 = open_socket(address, source)
+def error(address, port, ttl, source=None, source_port=0, octets=8):
+    sock, v6 = open_socket(address, source, int(source_port))
     level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
     sock.setsockopt(level, IPV6_RECVERR if v6 else IP_RECVERR, 1)
     sock.setsockopt(level, socket.IPV6_UNICAST_HOPS if v6 else socket.IP_TTL, ttl)
     sock.connect((address, port))
-    sock.send(b"question")
+    sock.send(b"question".ljust(int(octets), b"q"))
     readable, _, failed = select.select([sock], [], [sock], WAIT_S)
     if not readable and not failed:
         return {"type": None}

@@ -32,12 +32,20 @@ class ForwardersTest : public CoreFixture {
     config_.services[0].dispatch = Dispatch::kLearn;
     config_.services[0].selection.policy = PolicyKind::kStatic;
   }
-  void Bring(const std::string& name, const std::string& n) {
+  void Join(const std::string& name, const std::string& n) {
     const SwitchId at = Sw(name);
     Do(PortsKnown{
         at, {{"acc" + n, PortNo{1}}, {"up" + n, PortNo{2}}, {"acc1", PortNo{1}}, {"gnv" + n, kTunnelPort}}});
     Do(SwitchFound{at, {}});
     Do(SwitchSynced{at});
+  }
+  void Bring(const std::string& name, const std::string& n) {
+    Join(name, n);
+    FindEndpoint(name, n);
+  }
+  // The host behind LOCAL has its address.
+  void FindEndpoint(const std::string& name, const std::string& n) {
+    Do(NeighborFound{Sw(name), PortNo{0xfffe}, Ip("10.255." + n + ".2"), MacAddress{{2, 0, 0, 0, 0, 9}}});
   }
   void StartAll() {
     Start();
@@ -295,7 +303,14 @@ TEST_F(ForwardersTest, AsksTheNextWhileItsRouterIsAway) {
   Do(SwitchFound{Sw("r3"), {}});
   Do(SwitchSynced{Sw("r3")});
   Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.1.2")) << "nobody is at its endpoint yet";
+  FindEndpoint("r3", "3");
+  Tick();
   EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.3.2"));
+  // The first is back.
+  Bring("r1", "1");
+  Tick();
+  EXPECT_EQ(PlanOf("f2").ask, Ip("10.255.1.2"));
 }
 
 TEST_F(ForwardersTest, RefusalsGoOutWhereTheClientIs) {
@@ -304,10 +319,29 @@ TEST_F(ForwardersTest, RefusalsGoOutWhereTheClientIs) {
     Announce(std::string(instance) == "rtp-2" ? "a2" : "a3", instance, "rtp",
              std::string(instance) == "rtp-2" ? "10.2.0.20" : "10.3.0.20", wire::Health::kDown);
   }
-  const auto refused = All<RefuseDemand>(Do(Asked("rtp", 6000)));
+  // By tunnel or the plain way, whose frame is the last router's: to the client itself.
+  DemandArrived plain = Asked("rtp", 6000);
+  plain.in_port = PortNo{2};
+  for (const DemandArrived& event : {Asked("rtp", 6000), plain}) {
+    const auto refused = All<RefuseDemand>(Do(event));
+    ASSERT_EQ(refused.size(), 1u);
+    EXPECT_EQ(refused[0].at, Sw("f2"));
+    EXPECT_EQ(refused[0].in_port, PortNo{1});
+    EXPECT_EQ(refused[0].neighbor, Ip("10.12.0.5"));
+  }
+  // A client behind a router of the access side: by that one.
+  config_.switches[1].ports[0].sources = {Net("10.12.0.0/24"), Net("172.30.0.0/16")};
+  config_.switches[1].routes.push_back({.to = Net("172.30.0.0/16"), .via = Ip("10.12.0.9")});
+  Do(ConfigChanged{std::make_shared<config::FabricConfig>(config_)});
+  DemandArrived behind = Asked("rtp", 6000);
+  behind.demand.client = Ip("172.30.1.1");
+  auto refused = All<RefuseDemand>(Do(behind));
   ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(refused[0].at, Sw("f2"));
   EXPECT_EQ(refused[0].in_port, PortNo{1});
+  EXPECT_EQ(refused[0].neighbor, Ip("10.12.0.9"));
+  // Who is reached by the uplink only is no client there.
+  behind.demand.client = Ip("10.77.0.1");
+  EXPECT_TRUE(All<RefuseDemand>(Do(behind)).empty());
 }
 
 TEST_F(ForwardersTest, TheLimitIsTheForwardersOwn) {
@@ -320,6 +354,18 @@ TEST_F(ForwardersTest, TheLimitIsTheForwardersOwn) {
   Tick();
   EXPECT_TRUE(PlanOf("f2").services[0].binding_closed);
   EXPECT_FALSE(PlanOf("r1").services[0].binding_closed);
+}
+
+TEST_F(ForwardersTest, WhatIsAskedIsCounted) {
+  StartAll();
+  const auto misses = [&](const char* at, uint64_t packets) {
+    Do(UnboundCounted{Sw(at), {{ServiceId{}, packets, false}}});
+    return core_->View(now_).switches[at == std::string("f2") ? 1 : 0].misses;
+  };
+  EXPECT_EQ(misses("f2", 5), 5u);
+  EXPECT_EQ(misses("f2", 8), 8u);
+  EXPECT_EQ(misses("f2", 1), 9u) << "its flow was made anew";
+  EXPECT_EQ(misses("r1", 7), 0u) << "a D-Router asks nobody";
 }
 
 TEST_F(ForwardersTest, TheWayIsKeptKnown) {
@@ -342,7 +388,10 @@ TEST_F(ForwardersTest, TheWayIsKeptKnown) {
   EXPECT_EQ(hellos[Sw("r1")], 2);
   EXPECT_EQ(hellos[Sw("f2")], 4);
   // The host behind LOCAL has its address, at last.
-  Do(NeighborFound{Sw("r1"), PortNo{0xfffe}, Ip("10.255.1.2"), MacAddress{{2, 0, 0, 0, 0, 9}}});
+  Do(SwitchLost{Sw("r1"), "gone"});
+  Join("r1", "1");
+  run(seconds{2}, 20);
+  FindEndpoint("r1", "1");
   run(seconds{1}, 10);
   EXPECT_GE(hellos[Sw("r1")], 2);
   Do(SwitchLost{Sw("r1"), "gone"});

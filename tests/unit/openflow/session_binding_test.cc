@@ -1,4 +1,5 @@
 // Bindings on their way to the switch, and their ends.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -252,16 +253,26 @@ TEST_F(Bindings, ThoseWhoGotNoneAreCountedWithThem) {
        .send_flow_removed = true,
        .match = "reg1=0x5,reg2=0",
        .actions = "resubmit(,40)"});
+  plan.flows.push_back(
+      {.table = 37,
+       .priority = 0,
+       .cookie = pipeline::EncodeCookie({.kind = pipeline::FlowKind::kUnbound, .at = SwitchId{1}}),
+       .send_flow_removed = true,
+       .match = "",
+       .actions = "resubmit(,38)"});
   j->Want(plan);
   j->Pump();
   for (auto& [key, flow] : j->fake.flows()) flow.packets = 41 + flow.table;
   j->session->CountBindings(openflow::CountScope::kTimed);
   j->Pump();
-  EXPECT_EQ(j->recorder.unbound, (std::vector<UnboundPackets>{{ServiceId{5}, 76, false}}));
+  EXPECT_EQ(j->recorder.unbound,
+            (std::vector<UnboundPackets>{{ServiceId{5}, 76, false}, {ServiceId{}, 78, false}}));
   EXPECT_EQ(j->recorder.counts, 1u);
   j->Want(SmallPlan());
   j->Pump();
-  EXPECT_EQ(j->recorder.unbound.back(), (UnboundPackets{ServiceId{5}, 76, true}));
+  EXPECT_THAT(std::vector<UnboundPackets>(j->recorder.unbound.begin() + 2, j->recorder.unbound.end()),
+              testing::UnorderedElementsAre(UnboundPackets{ServiceId{5}, 76, true},
+                                            UnboundPackets{ServiceId{}, 78, true}));
 }
 
 TEST_F(Bindings, BeforeTheSwitchIsKnownAreNotSent) {

@@ -1,4 +1,5 @@
 // The switch's option table: asked for only where a plan needs it, filled before the flows, never cleared.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -101,6 +102,10 @@ TEST(TunnelOptions, WhatIsMappedOtherwiseRefusesThePlanAndIsLeft) {
     EXPECT_THAT(j.session->last_error(),
                 HasSubstr("switch 0x2a cannot have the plan: it has the tunnel option tun_metadata"));
     EXPECT_THAT(j.session->last_error(), HasSubstr("where tun_metadata2 (class 0xff01, type 3, 16 octets)"));
+    const auto& [field, theirs] = *mapped.begin();
+    EXPECT_THAT(j.session->last_error(),
+                HasSubstr(fmt::format("del-tlv-map BRIDGE '{{class={:#x},type={},len={}}}->tun_metadata{}'",
+                                      theirs.option_class, theirs.type, theirs.octets, field)));
     EXPECT_THAT(j.fake.flows(), IsEmpty()) << "half of a plan";
     EXPECT_EQ(j.fake.tunnel_options(), mapped);
     EXPECT_EQ(j.fake.option_mods_seen(), 0u);
