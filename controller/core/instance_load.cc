@@ -17,7 +17,8 @@ constexpr double kUseSeconds = 60;
 // What is known of bindings that ended earlier is not used.
 constexpr std::chrono::seconds kLifeExpiry{30};
 constexpr double kLifeMemory = 32;
-// An instance that gets no demands must be tried again: in so many seconds most of what is known is forgotten.
+// An instance that gets no demands must be tried again: in so many seconds most of what is known is
+// forgotten.
 constexpr double kFade = 5;
 // An instance whose bindings live this many times longer than what it reports lets expect is not believed.
 constexpr double kDoubt = 2.5;

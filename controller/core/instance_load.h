@@ -19,8 +19,8 @@ class ServiceLoad {
   // A binding ended: its first packet was `active_s` before its last one, and it was held for `lingered_s`
   // after that.
   void Finished(double active_s, double lingered_s);
-  // An instance reported: of `window_s`, in which it was bound `bound` times and held `held_s` (bindings times
-  // seconds), it served `requests`.
+  // An instance reported: of `window_s`, in which it was bound `bound` times and held `held_s` (bindings
+  // times seconds), it served `requests`.
   void Reported(double window_s, double bound, double held_s, double requests);
 
   // Bindings end with their demands, or little later: those that stand are those that are served.
@@ -47,7 +47,7 @@ class ServiceLoad {
 
 class InstanceLoad {
  public:
-  // All: `held` bindings stand before. 
+  // All: `held` bindings stand before.
   // A binding to it begins at switch `at`. `rtt_s`: to the instance and back, 0 if not known.
   void Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service);
   // A binding to it ends.
@@ -82,8 +82,8 @@ class InstanceLoad {
   double mean_held_ = 0;   // over the last seconds
   double travelling_ = 0;  // of these, on their way there or back
   double bound_per_s_ = 0;
-  Crowd crowd_;       // demands under way, where bindings outlive them
-  PaceWatch own_;     // from how long bindings stand
+  Crowd crowd_;                     // demands under way, where bindings outlive them
+  PaceWatch own_;                   // from how long bindings stand
   Track service_{kReportedMemory};  // seconds of service, as reported
   Track cost_{kReportedMemory};     // utilisation / request rate, as reported
   double work_s_ = 0;               // service time of what it served, as reported, and

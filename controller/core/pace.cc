@@ -150,17 +150,17 @@ Crowd After(Crowd crowd, double workers, double service_s, double seconds) {
     seconds -= for_s;
     const double waiting = Waiting(crowd, 0, workers);
     const double served = std::max(crowd.mean - waiting, 0.0);
-    const double all_served =
-        crowd.variance > 1e-12
-            ? 0.5 * std::erfc((crowd.mean - workers) / std::sqrt(2 * crowd.variance))
-            : (crowd.mean < workers ? 1.0 : 0.0);
+    const double all_served = crowd.variance > 1e-12
+                                  ? 0.5 * std::erfc((crowd.mean - workers) / std::sqrt(2 * crowd.variance))
+                                  : (crowd.mean < workers ? 1.0 : 0.0);
     // As if the rate per demand stayed over the step: never below 0.
     const double left = std::exp(-for_s / service_s * served / crowd.mean);
     const double gone = crowd.mean * (1 - left);
     crowd.mean -= gone;
     const double kept = std::exp(-2 * for_s / service_s * all_served);
     const double change = kServiceVariation * gone;
-    crowd.variance = crowd.variance * kept + change * (all_served > 0.01 ? (1 - kept) / (2 * for_s / service_s * all_served) : 1);
+    crowd.variance = crowd.variance * kept +
+                     change * (all_served > 0.01 ? (1 - kept) / (2 * for_s / service_s * all_served) : 1);
   }
   return crowd;
 }

@@ -73,11 +73,11 @@ struct Crowd {
   double mean = 0;
   double variance = 0;
 };
-// Mean number of those that wait while `workers` are served, if `more` came: E max(0, n + more - workers), as of a
-// normal distribution.
+// Mean number of those that wait while `workers` are served, if `more` came: E max(0, n + more - workers), as
+// of a normal distribution.
 double Waiting(const Crowd& crowd, double more, double workers);
-// The crowd `seconds` later, if nobody came: those that are served leave, one after `service_s` in the mean. Mean and
-// variance of a death process closed by the normal distribution (Rothkopf, Oren 1979).
+// The crowd `seconds` later, if nobody came: those that are served leave, one after `service_s` in the mean.
+// Mean and variance of a death process closed by the normal distribution (Rothkopf, Oren 1979).
 Crowd After(Crowd crowd, double workers, double service_s, double seconds);
 
 // What was seen of one instance.
@@ -91,8 +91,8 @@ struct SeenPace {
 };
 
 // What is believed: an instance differs from what static capacities let expect only as far as chance does not
-// explain it; what was not seen of it is as of the others. `sessions`: full_per_s is taken as reported, else it
-// follows from the other two. Precondition: of one size.
+// explain it; what was not seen of it is as of the others. `sessions`: full_per_s is taken as reported, else
+// it follows from the other two. Precondition: of one size.
 void Believe(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace);
 
 }  // namespace dyncast::core

@@ -34,10 +34,10 @@ struct Candidate {
   // The core's own account of it, see InstanceLoad.
   Crowd ahead;  // demands before the next one
   Pace pace;
-  double bound_per_s = 0;            // demands lately, fabric-wide
-  double bound_here_per_s = 0;       // of these at the switch where the demand entered
-  float warmth = 1;                  // slow start: part of its share, 0.1..1
-  bool fresh = false;                // its metrics are not older than the service allows
+  double bound_per_s = 0;       // demands lately, fabric-wide
+  double bound_here_per_s = 0;  // of these at the switch where the demand entered
+  float warmth = 1;             // slow start: part of its share, 0.1..1
+  bool fresh = false;           // its metrics are not older than the service allows
   // The chooser's memory of it.
   double credit = 0;
   double recent = 0;  // part of the last decisions, 0..1

@@ -153,7 +153,7 @@ struct ExplainedCandidate {
   std::optional<Micros> rtt;          // network there and back, from the switch asked for
   std::optional<double> outstanding;  // demands before the next one, as the core reckons
   std::optional<double> expected_ms;  // until the demand would be answered, as the policy reckons
-  ScoreValues scores{};         // with the way from the switch asked for, if one was
+  ScoreValues scores{};               // with the way from the switch asked for, if one was
   uint64_t bindings = 0;
   std::vector<MetricView> metrics;
 };

@@ -102,8 +102,7 @@ void CheckSelection(Reader& reader, const std::string& at, const Selection& sele
   for (size_t t = 0; t < selection.load.size(); ++t) {
     metrics.Check(reader, fmt::format("{}.load[{}].metric", at, t), selection.load[t].metric);
   }
-  const bool blind = selection.policy == PolicyKind::kRoundRobin ||
-                     selection.policy == PolicyKind::kStatic ||
+  const bool blind = selection.policy == PolicyKind::kRoundRobin || selection.policy == PolicyKind::kStatic ||
                      selection.policy == PolicyKind::kLowestDelay;
   if (blind && !selection.load.empty()) {
     reader.Refuse(at + ".load",

@@ -136,12 +136,13 @@ const Table<Selection>& SelectionTable() {
                                {.word = "round-robin", .value = PolicyKind::kRoundRobin}}),
             {.key = "policy",
              .description = "How an instance is chosen for a new demand; docs/selection.md compares them."}),
-      Sections(&S::load, LoadTable(),
-               {.key = "load",
-                .description = "An instance's load is the sum of weight * value / scale over these.",
-                .fallback = "the largest utilisation that an instance reports",
-                .rule_added = "not with `round-robin`, `static` and `lowest-delay`, which look at no metric of "
-                              "instances"}),
+      Sections(
+          &S::load, LoadTable(),
+          {.key = "load",
+           .description = "An instance's load is the sum of weight * value / scale over these.",
+           .fallback = "the largest utilisation that an instance reports",
+           .rule_added = "not with `round-robin`, `static` and `lowest-delay`, which look at no metric of "
+                         "instances"}),
       Value(&S::slow_start, Duration<milliseconds>(milliseconds{0}, hours{1}),
             {.key = "slow_start",
              .description = "An instance younger than this gets a growing part of its share; `0s`: all at "
@@ -149,18 +150,21 @@ const Table<Selection>& SelectionTable() {
       Value(&S::metrics_expiry, Duration<milliseconds>(milliseconds{100}, hours{1}),
             {.key = "metrics_expiry",
              .description = "Metrics older than this are not used: the instance counts as average."}),
-      Value(&S::blackout, Duration<milliseconds>(milliseconds{0}, hours{1}),
-            {.key = "blackout",
-             .description = "What an instance reports in this time after it came up is not used: first figures "
-                            "are of its start, not of its work."}),
+      Value(
+          &S::blackout, Duration<milliseconds>(milliseconds{0}, hours{1}),
+          {.key = "blackout",
+           .description = "What an instance reports in this time after it came up is not used: first figures "
+                          "are of its start, not of its work."}),
       Value(&S::max_share, Number(0, Bound::kExcluded, 1),
             {.key = "max_share",
-             .description = "No instance gets a larger part of the new demands than this, as long as others can "
-                            "take them; `1`: no bound."}),
+             .description =
+                 "No instance gets a larger part of the new demands than this, as long as others can "
+                 "take them; `1`: no bound."}),
       Value(&S::weights_gap, Duration<milliseconds>(milliseconds{100}, hours{1}),
             {.key = "weights_gap",
-             .description = "With `dispatch: learn`: weights alone change a switch's shares at most once in this "
-                            "time."}),
+             .description =
+                 "With `dispatch: learn`: weights alone change a switch's shares at most once in this "
+                 "time."}),
   });
   return table;
 }

@@ -348,7 +348,8 @@ const Case kAcross[] = {
      "'services[1].selection.load[0].metric'",
      Errc::kDuplicate},
     {"load_without_use", "policy: least-loaded", "policy: round-robin",
-     "28:44: key 'services[1].selection.load': policy round-robin looks at no metric of instances", Errc::kConflict},
+     "28:44: key 'services[1].selection.load': policy round-robin looks at no metric of instances",
+     Errc::kConflict},
 };
 
 std::string NameOf(const ::testing::TestParamInfo<Case>& c) { return c.param.what; }
