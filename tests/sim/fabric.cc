@@ -87,7 +87,6 @@ Fabric::Fabric(const Scenario& scenario, const Topology& topology, const FabricO
     Do(core::SwitchFound{router.id, {}}, Micros{0});
     Do(core::SwitchSynced{router.id}, Micros{0});
   }
-  counts_ = {};
 }
 
 void Fabric::Advance(Micros now) {

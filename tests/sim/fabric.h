@@ -63,11 +63,13 @@ class Fabric {
   struct Counts {
     uint64_t messages = 0;     // of agents, that arrived
     uint64_t refused = 0;      // demands
-    uint64_t plans = 0;        // SetPlan since the start's
+    uint64_t plans = 0;        // SetPlan
     uint64_t installed = 0;    // binding flows pushed
     uint64_t slots_moved = 0;  // dispatch learn: slots that changed hands, all D-Routers
   };
   const Counts& counts() const { return counts_; }
+  void ResetCounts() { counts_ = {}; }
+  size_t binding_count() const { return core_->binding_count(); }
 
  private:
   static Now ClocksAt(Micros now);

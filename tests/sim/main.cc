@@ -98,6 +98,13 @@ int Main(int argc, char** argv) {
   app.add_option("--csv", a.csv, "write the results there");
   app.add_option("--html", a.html, "write a page with plots there");
   app.add_flag("--quiet", a.quiet, "no table on the standard output");
+  app.add_flag_callback(
+      "--reference",
+      [] {
+        fmt::print("{}", ScenarioReferenceMarkdown());
+        throw CLI::Success();
+      },
+      "print all keys of a scenario file and exit");
   app.set_version_flag("--version", DYNCAST_VERSION);
   try {
     app.parse(argc, argv);

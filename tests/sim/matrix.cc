@@ -97,7 +97,7 @@ std::vector<Cell> RunMatrix(const MatrixSpec& spec) {
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t i = 0; (i = next++) < tasks.size();) {
-      const Outcome outcome = Run(*tasks[i].loaded, tasks[i].spec);
+      const Outcome outcome = Simulate(*tasks[i].loaded, tasks[i].spec);
       for (Outcome* into : tasks[i].into) *into = outcome;
     }
   };

@@ -20,7 +20,8 @@ using config::Unique;
 // Addresses and core ids limit these; far more than one machine simulates in reasonable time.
 constexpr size_t kMostInstances = 2000;
 constexpr size_t kMostPlaces = 200;
-constexpr size_t kMostEdgeName = 50;
+// So that agents' names made of them are names too.
+constexpr size_t kMostPlaceName = 50;
 
 void CheckKnown(Reader& reader, const std::string& path, const std::string& value,
                 const std::set<std::string>& known, std::string_view where) {
@@ -35,10 +36,17 @@ std::set<std::string> NamesOf(const std::vector<T>& list) {
   return names;
 }
 
+void CheckLength(Reader& reader, const std::string& path, const std::string& name) {
+  if (name.size() <= kMostPlaceName) return;
+  reader.Refuse(path, name, fmt::format("must have at most {} octets", kMostPlaceName));
+}
+
 void CheckPlaces(Reader& reader, const Scenario& s) {
   Unique routers("a D-Router of this name");
   for (size_t i = 0; i < s.routers.size(); ++i) {
-    routers.Check(reader, ItemPath("routers", i) + ".name", s.routers[i].name);
+    const std::string path = ItemPath("routers", i) + ".name";
+    routers.Check(reader, path, s.routers[i].name);
+    CheckLength(reader, path, s.routers[i].name);
   }
   Unique edges("an edge of this name");
   Unique instances("an instance of this name");
@@ -48,9 +56,7 @@ void CheckPlaces(Reader& reader, const Scenario& s) {
     const std::string path = ItemPath("edges", e);
     const std::string& name = s.edges[e].name;
     edges.Check(reader, path + ".name", name);
-    if (name.size() > kMostEdgeName) {
-      reader.Refuse(path + ".name", name, fmt::format("must have at most {} octets", kMostEdgeName));
-    }
+    CheckLength(reader, path + ".name", name);
     for (size_t i = 0; i < s.edges[e].instances.size(); ++i, ++count) {
       const InstanceSpec& instance = s.edges[e].instances[i];
       const std::string at = ItemPath(path + ".instances", i);

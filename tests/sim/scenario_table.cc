@@ -31,8 +31,8 @@ const Table<RouterSpec>& RouterTable() {
       Value(&R::name, Name(),
             {.key = "name",
              .presence = kRequired,
-             .description = "The D-Router's name.",
-             .rule_added = "unique"}),
+             .description = "The D-Router's name; the agent beside it is `net-NAME`.",
+             .rule_added = "at most 50 octets, unique"}),
       Value(
           &R::share, Number(0, Bound::kExcluded, 1e6),
           {.key = "share",
@@ -41,7 +41,7 @@ const Table<RouterSpec>& RouterTable() {
       Value(&R::site, Unsigned<uint32_t>(0, UINT32_MAX),
             {.key = "site",
              .description = "Where it is: a SITE_ID of `network.positions.sites`.",
-             .fallback = "nowhere"}),
+             .fallback = "none"}),
   });
   return table;
 }
@@ -76,7 +76,7 @@ const Table<EdgeSpec>& EdgeTable() {
       Value(&E::site, Unsigned<uint32_t>(0, UINT32_MAX),
             {.key = "site",
              .description = "Where it is: a SITE_ID of `network.positions.sites`.",
-             .fallback = "nowhere"}),
+             .fallback = "none"}),
       Sections(&E::instances, InstanceTable(),
                {.key = "instances", .presence = kRequired, .description = "Its instances."}),
   });

@@ -59,6 +59,6 @@ std::optional<PolicyChoice> FindPolicy(std::string_view name) {
   return std::nullopt;
 }
 
-Outcome Run(const Loaded& loaded, const RunSpec& spec) { return World(loaded, spec).Run(); }
+Outcome Simulate(const Loaded& loaded, const RunSpec& spec) { return World(loaded, spec).Run(); }
 
 }  // namespace dyncast::sim

@@ -46,6 +46,6 @@ struct RunSpec {
 };
 
 // `loaded` must outlive the call.
-Outcome Run(const Loaded& loaded, const RunSpec& spec);
+Outcome Simulate(const Loaded& loaded, const RunSpec& spec);
 
 }  // namespace dyncast::sim

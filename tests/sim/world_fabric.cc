@@ -40,6 +40,7 @@ void World::StartAgents() {
   }
   for (wire::AgentMessage& message : said_) fabric_->Say(std::move(message), now_);
   said_.clear();
+  fabric_->ResetCounts();
 }
 
 void World::Say() {
