@@ -206,10 +206,15 @@ class Report {
     LinePlot plot;
     plot.title = cell.policy.name + ": queue of each instance";
     plot.y_label = "requests waiting";
-    Fill(cell, series, &plot, [&](size_t i, size_t at) {
+    Begin(cell, &plot);
+    for (size_t i = 0; i < series.present.size(); ++i) {
       const double workers = cell.loaded->topology.instances[i].workers;
-      return std::max(0.0, (static_cast<double>(series.present[i][at]) - 1) * workers);
-    });
+      double at_s = Seconds(series.from);
+      for (const float present : series.present[i]) {
+        plot.lines[i].points.emplace_back(at_s, std::max(0.0, (static_cast<double>(present) - 1) * workers));
+        at_s += Seconds(series.step);
+      }
+    }
     plot.y_most = 10;
     return Render(plot);
   }
@@ -218,22 +223,23 @@ class Report {
     LinePlot plot;
     plot.title = cell.policy.name + ": share of each second's demands";
     plot.y_label = "share";
-    Fill(cell, series, &plot, [&](size_t i, size_t at) { return static_cast<double>(series.share[i][at]); });
+    Begin(cell, &plot);
+    for (size_t i = 0; i < series.share.size(); ++i) {
+      double at_s = Seconds(series.from);
+      for (const float share : series.share[i]) {
+        plot.lines[i].points.emplace_back(at_s, share);
+        plot.lines[i].points.emplace_back(++at_s, share);
+      }
+    }
     plot.y_most = 0.5;
     return Render(plot);
   }
 
-  template <typename Get>
-  static void Fill(const Cell& cell, const Series& series, LinePlot* plot, Get&& get) {
+  static void Begin(const Cell& cell, LinePlot* plot) {
     plot->x_label = "seconds";
     plot->height = 220;
-    for (size_t i = 0; i < series.present.size(); ++i) {
-      Line line{.name = cell.loaded->topology.instances[i].name, .colour = Colour(i + 2), .points = {}};
-      for (size_t at = 0; at < series.present[i].size(); ++at) {
-        line.points.emplace_back(Seconds(series.from) + static_cast<double>(at) * Seconds(series.step),
-                                 get(i, at));
-      }
-      plot->lines.push_back(std::move(line));
+    for (const Topology::Instance& instance : cell.loaded->topology.instances) {
+      plot->lines.push_back({.name = instance.name, .colour = Colour(plot->lines.size() + 2), .points = {}});
     }
   }
 

@@ -14,8 +14,7 @@ struct Series {
   Micros from{0};
   Micros step{0};
   std::vector<std::vector<float>> present;  // [instance][step]: served and waiting, over workers
-  std::vector<std::vector<float>>
-      share;  // [instance][step]: part of the demands decided in the step's second
+  std::vector<std::vector<float>> share;    // [instance][second]: part of the demands decided in it
 };
 
 struct Outcome {

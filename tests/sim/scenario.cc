@@ -33,6 +33,10 @@ Result<Scenario> LoadScenario(const std::string& path) {
   return scenario;
 }
 
-std::string ScenarioReferenceMarkdown() { return config::ReferenceMarkdown(ScenarioTable().Info()); }
+std::string ScenarioReferenceMarkdown() {
+  std::string text = config::ReferenceMarkdown(ScenarioTable().Info());
+  text.pop_back();  // one newline at the end
+  return text;
+}
 
 }  // namespace dyncast::sim

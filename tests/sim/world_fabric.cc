@@ -126,13 +126,18 @@ void World::OnSample() {
   for (size_t i = 0; i < n; ++i) {
     outcome_.series.present[i].push_back(static_cast<float>(servers_[i].present()) /
                                          static_cast<float>(servers_[i].workers()));
-    outcome_.series.share[i].push_back(shares_.empty() ? 0.0F : static_cast<float>(shares_[i]));
   }
 }
 
 void World::EndSecond() {
   uint64_t total = 0;
   for (const uint32_t n : decided_) total += n;
+  if (now_ > scenario_.warm_up && now_ <= scenario_.warm_up + kSeriesLength) {
+    for (size_t i = 0; i < decided_.size(); ++i) {
+      const double share = total > 0 ? static_cast<double>(decided_[i]) / static_cast<double>(total) : 0;
+      outcome_.series.share[i].push_back(static_cast<float>(share));
+    }
+  }
   if (total == 0) return;
   std::vector<double> shares;
   for (const uint32_t n : decided_) shares.push_back(static_cast<double>(n) / static_cast<double>(total));
