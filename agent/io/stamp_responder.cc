@@ -16,6 +16,26 @@ constexpr int kPacketsPerTurn = 64;
 constexpr std::string_view kSocketCode = "DC-AG-020";
 const std::string kSubject = "reflector";
 
+// A function for each verdict, so that a flood of one kind does not hide the others: the log's limit is per
+// place.
+template <StampVerdict verdict>
+void WarnDropped(const StampSocket::Received& packet, uint64_t total) {
+  DYN_WARN("DC-AG-021", "agent", "stamp-dropped", "from={} octets={} why={} total={}", packet.from.ToString(),
+           packet.octets.size(), StampVerdictName(verdict), total);
+}
+
+void WarnDropped(StampVerdict verdict, const StampSocket::Received& packet, uint64_t total) {
+  switch (verdict) {
+    case StampVerdict::kAnswered: return;
+    case StampVerdict::kUnknownSender: return WarnDropped<StampVerdict::kUnknownSender>(packet, total);
+    case StampVerdict::kShort: return WarnDropped<StampVerdict::kShort>(packet, total);
+    case StampVerdict::kForged: return WarnDropped<StampVerdict::kForged>(packet, total);
+    case StampVerdict::kReplayed: return WarnDropped<StampVerdict::kReplayed>(packet, total);
+    case StampVerdict::kRateLimited: return WarnDropped<StampVerdict::kRateLimited>(packet, total);
+    case StampVerdict::kNoRoom: return WarnDropped<StampVerdict::kNoRoom>(packet, total);
+  }
+}
+
 }  // namespace
 
 StampResponder::StampResponder(Poller* poller, Problems* problems)
@@ -104,9 +124,7 @@ void StampResponder::OnPackets(StampSocket* socket) {
                                                     .wall_ns = packet.wall_ns},
                                                    ReadClocks().mono, &reply);
     if (verdict != StampVerdict::kAnswered) {
-      DYN_WARN("DC-AG-021", "agent", "stamp-dropped", "from={} octets={} why={} total={}",
-               packet.from.ToString(), packet.octets.size(), StampVerdictName(verdict),
-               reflector_->counters()[static_cast<size_t>(verdict)]);
+      WarnDropped(verdict, packet, reflector_->counters()[static_cast<size_t>(verdict)]);
       continue;
     }
     const std::string_view padding = packet.octets.substr(StampBaseOctets(reflector_->key()));
