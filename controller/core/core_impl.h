@@ -282,6 +282,7 @@ struct Core::Impl {
   std::vector<Candidate> candidates_;  // scratch
   std::vector<SeenPace> seen_;         // scratch
   std::vector<Pace> believed_;         // scratch
+  PaceJudge judge_;
   uint64_t next_context_;
   // Rows without a flow, each with the time to look at it again.
   std::deque<std::pair<MonoTime, BindingKey>> flowless_;

@@ -34,7 +34,7 @@ void Core::Impl::UpdatePaces(Service* service, MonoTime now) {
     seen_[i].fixed = fixed.value_or(0);
   }
   believed_.resize(seen_.size());
-  Believe(seen_, service->load.sessions(), believed_);
+  judge_.Judge(seen_, service->load.sessions(), believed_);
   for (size_t i = 0; i < seen_.size(); ++i) service->members[i]->load.SetPace(believed_[i]);
 }
 

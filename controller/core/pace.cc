@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace dyncast::core {
 namespace {
 
 // So many standard deviations are no chance.
-constexpr double kWorse = 3;
-constexpr double kBetter = 3;
+constexpr double kWorse = 2.5;
+constexpr double kBetter = 2.5;
 // Evidence (a logarithm) that something changed. A single long request is evidence too, so that it is more
 // than textbooks ask for.
 constexpr double kAlarm = 9;
@@ -26,42 +25,6 @@ constexpr double kMost = 10;
 constexpr double kUnknownService_s = 0.01;
 
 bool Usable(const std::optional<double>& v) { return v && std::isfinite(*v) && *v > 1e-9 && *v < 1e12; }
-
-// Pulls values to what is usual; 0 weight: not known, as usual.
-struct Point {
-  double log = 0;
-  double weight = 0;
-};
-void Shrink(std::vector<Point>* points) {
-  double sum = 0;
-  double weight = 0;
-  for (const Point& p : *points) {
-    sum += p.log * p.weight;
-    weight += p.weight;
-  }
-  if (weight <= 0) return;
-  double usual = sum / weight;
-  // Twice without those that are off.
-  for (int round = 0; round < 2; ++round) {
-    sum = weight = 0;
-    for (const Point& p : *points) {
-      if (std::abs(p.log - usual) > kUnusual) continue;
-      sum += p.log * p.weight;
-      weight += p.weight;
-    }
-    if (weight <= 0) break;
-    usual = sum / weight;
-  }
-  for (Point& p : *points) {
-    double off = 0;
-    if (p.weight > 0) {
-      const double chance = kSignificant * kServiceVariation / std::sqrt(2 * p.weight);
-      const double by = p.log - usual;
-      if (std::abs(by) > chance) off = by * (1 - chance * chance / (by * by));
-    }
-    p.log = usual + off;
-  }
-}
 
 }  // namespace
 
@@ -165,72 +128,107 @@ Crowd After(Crowd crowd, double workers, double service_s, double seconds) {
   return crowd;
 }
 
-// ---- Believe ------------------------------------------------------------------------------------
+// ---- PaceJudge ----------------------------------------------------------------------------------
 
-void Believe(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace) {
-  const size_t n = seen.size();
+void PaceJudge::Shrink(std::vector<Point>* points) {
+  double sum = 0;
+  double weight = 0;
+  for (const Point& p : *points) {
+    sum += p.log * p.weight;
+    weight += p.weight;
+  }
+  if (weight <= 0) return;
+  double usual = sum / weight;
+  // Twice without those that are off.
+  for (int round = 0; round < 2; ++round) {
+    sum = weight = 0;
+    for (const Point& p : *points) {
+      if (std::abs(p.log - usual) > kUnusual) continue;
+      sum += p.log * p.weight;
+      weight += p.weight;
+    }
+    if (weight <= 0) break;
+    usual = sum / weight;
+  }
+  for (Point& p : *points) {
+    double off = 0;
+    if (p.weight > 0) {
+      const double chance = kSignificant * kServiceVariation / std::sqrt(2 * p.weight);
+      const double by = p.log - usual;
+      if (std::abs(by) > chance) off = by * (1 - chance * chance / (by * by));
+    }
+    p.log = usual + off;
+  }
+}
+
+// As seen, else as follows from the rest that was seen, else as the others'. Also what counts as static
+// capacity: where nobody says anything, all workers are expected to be of one speed.
+void PaceJudge::Workers(std::span<const SeenPace> seen, std::span<Pace> pace) {
   bool fixed_known = false;
-  for (const SeenPace& s : seen) fixed_known = fixed_known || s.fixed > 0;
-  // Workers first.
   double ratio = 0;
   double known = 0;
-  double service_sum = 0;
-  double service_n = 0;
+  double service_s = 0;
+  double served = 0;
   for (const SeenPace& s : seen) {
+    fixed_known = fixed_known || s.fixed > 0;
     if (Usable(s.service_s)) {
-      service_sum += *s.service_s;
-      ++service_n;
+      service_s += *s.service_s;
+      ++served;
     }
     if (!Usable(s.workers)) continue;
     ratio += *s.workers / (s.fixed > 0 ? s.fixed : 1);
     ++known;
   }
-  const double service_mean = service_n > 0 ? service_sum / service_n : kUnknownService_s;
+  service_s = served > 0 ? service_s / served : kUnknownService_s;
   ratio = known > 0 ? ratio / known : 0;
-  std::vector<double> fixed(n);
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < seen.size(); ++i) {
     const SeenPace& s = seen[i];
     const double own = s.fixed > 0 ? s.fixed : 1;
-    double workers = 1;
+    double workers = own;
     if (Usable(s.workers)) {
       workers = *s.workers;
     } else if (Usable(s.full_per_s)) {
-      workers = *s.full_per_s * (Usable(s.service_s) ? *s.service_s : service_mean);
-    } else {
-      workers = ratio > 0 ? ratio * own : own;
+      workers = *s.full_per_s * (Usable(s.service_s) ? *s.service_s : service_s);
+    } else if (ratio > 0) {
+      workers = ratio * own;
     }
     if (ratio > 0 && fixed_known) workers = std::clamp(workers, kFewest * ratio * own, kMost * ratio * own);
     pace[i].workers = std::clamp(workers, 0.01, 1e9);
-    pace[i].known = Usable(s.workers) || Usable(s.service_s) || Usable(s.full_per_s);
-    // Nobody says anything: all workers are expected to be of one speed.
-    fixed[i] = fixed_known ? own : pace[i].workers;
+    fixed_[i] = fixed_known ? own : pace[i].workers;
   }
-  // Seconds of service, of a unit of static capacity.
-  std::vector<Point> points(n);
+}
+
+void PaceJudge::Judge(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace) {
+  const size_t n = seen.size();
+  fixed_.assign(n, 1);
+  points_.assign(n, Point{});
+  Workers(seen, pace);
+  // Seconds of service for a unit of static capacity and worker.
   for (size_t i = 0; i < n; ++i) {
-    const SeenPace& s = seen[i];
-    if (!Usable(s.service_s) || !(s.service_weight > 0)) continue;
-    points[i] = {.log = std::log(*s.service_s * fixed[i] / pace[i].workers), .weight = s.service_weight};
+    if (!Usable(seen[i].service_s) || !(seen[i].service_weight > 0)) continue;
+    points_[i] = {.log = std::log(*seen[i].service_s * fixed_[i] / pace[i].workers),
+                  .weight = seen[i].service_weight};
   }
-  if (service_n == 0) {
-    for (size_t i = 0; i < n; ++i) points[i] = {.log = std::log(kUnknownService_s), .weight = 1};
-  }
-  Shrink(&points);
+  const bool any = std::any_of(points_.begin(), points_.end(), [](const Point& p) { return p.weight > 0; });
+  Shrink(&points_);
   for (size_t i = 0; i < n; ++i) {
-    pace[i].service_s = std::clamp(std::exp(points[i].log) * pace[i].workers / fixed[i], 1e-7, 1e6);
+    const double service_s = any ? std::exp(points_[i].log) * pace[i].workers / fixed_[i] : kUnknownService_s;
+    pace[i].service_s = std::clamp(service_s, 1e-7, 1e6);
     pace[i].full_per_s = pace[i].workers / pace[i].service_s;
   }
-  if (!sessions) return;
+  points_.assign(n, Point{});
   bool full_known = false;
   for (size_t i = 0; i < n; ++i) {
-    points[i] = {};
-    if (!Usable(seen[i].full_per_s)) continue;
+    if (!Usable(seen[i].full_per_s) || !(seen[i].full_weight > 0)) continue;
+    points_[i] = {.log = std::log(*seen[i].full_per_s / fixed_[i]), .weight = seen[i].full_weight};
     full_known = true;
-    points[i] = {.log = std::log(*seen[i].full_per_s / fixed[i]), .weight = seen[i].full_weight};
   }
-  if (!full_known) return;
-  Shrink(&points);
-  for (size_t i = 0; i < n; ++i) pace[i].full_per_s = std::exp(points[i].log) * fixed[i];
+  if (!full_known || (!sessions && any)) return;
+  Shrink(&points_);
+  for (size_t i = 0; i < n; ++i) {
+    pace[i].full_per_s = std::exp(points_[i].log) * fixed_[i];
+    if (!any) pace[i].service_s = std::clamp(pace[i].workers / pace[i].full_per_s, 1e-7, 1e6);
+  }
 }
 
 }  // namespace dyncast::core

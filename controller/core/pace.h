@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace dyncast::core {
 
@@ -91,8 +92,25 @@ struct SeenPace {
 };
 
 // What is believed: an instance differs from what static capacities let expect only as far as chance does not
-// explain it; what was not seen of it is as of the others. `sessions`: full_per_s is taken as reported, else
-// it follows from the other two. Precondition: of one size.
-void Believe(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace);
+// explain it; what was not seen of it is as of the others. Keeps its scratch room between calls.
+class PaceJudge {
+ public:
+  // `sessions`: full_per_s is taken as reported, else it follows from the other two. Precondition: of one
+  // size.
+  void Judge(std::span<const SeenPace> seen, bool sessions, std::span<Pace> pace);
+
+ private:
+  // A logarithm, and how many values it is of; 0: not known.
+  struct Point {
+    double log = 0;
+    double weight = 0;
+  };
+  // Pulls values to what is usual, those that are not known wholly.
+  static void Shrink(std::vector<Point>* points);
+  void Workers(std::span<const SeenPace> seen, std::span<Pace> pace);
+
+  std::vector<double> fixed_;
+  std::vector<Point> points_;
+};
 
 }  // namespace dyncast::core

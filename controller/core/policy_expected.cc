@@ -1,7 +1,6 @@
 // Policies that reckon when a demand would be answered: auto, water-filling.
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "controller/core/policies.h"
 #include "controller/core/water.h"
@@ -10,7 +9,7 @@ namespace dyncast::core {
 namespace {
 
 // What is known of an instance is never quite true: standard deviation in demands.
-constexpr double kDoubt = 0.5;
+constexpr double kDoubt = 1;
 // A demand that waits makes those behind it wait too: its wait counts so many times.
 constexpr double kWaitWeight = 2;
 
@@ -77,44 +76,55 @@ class WaterFilling final : public Policy {
   PolicyKind kind() const override { return PolicyKind::kWaterFilling; }
   ValueKind value_kind() const override { return ValueKind::kShare; }
   std::string_view formula() const override {
-    return "in turn, in shares that make network + service + wait equal: wait = u / (capacity * (1 - u))";
+    return "in turn, in shares that make one demand more cost all of them the same: network + service + "
+           "(1 / (1 - u)^2 - 1) / capacity, u: the share of the capacity that is used";
   }
   void Rate(const Situation& situation, Candidates candidates, Values value, Values capacity) const override {
     NetworkCost(candidates, value);
-    thread_local std::vector<Basin> basins;
-    basins.clear();
-    double here_per_s = 0;
-    size_t eligible = 0;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      const Candidate& c = candidates[i];
-      const Pace pace = Warm(c);
-      capacity[i] = pace.full_per_s;
+    // What comes: as bound, else as reported.
+    double bound = 0;
+    double reported = 0;
+    double here = 0;
+    for (const Candidate& c : candidates) {
       if (!c.eligible()) continue;
-      ++eligible;
-      const double all = situation.sessions ? c.bindings * situation.requests_per_binding_s : c.bound_per_s;
-      const double here =
-          situation.sessions ? c.bindings_here * situation.requests_per_binding_s : c.bound_here_per_s;
-      basins.push_back({.network_s = value[i],
-                        .service_s = pace.service_s,
-                        .full_per_s = pace.full_per_s,
-                        .base_per_s = std::max(0.0, all - here)});
-      here_per_s += here;
+      bound += All(situation, c);
+      here += Here(situation, c);
+      reported += c.request_rate.value_or(0);
     }
-    thread_local std::vector<double> parts;
-    parts.assign(basins.size(), 0);
-    Fill(basins, here_per_s, parts);
+    const bool by_bound = bound > 0;
+    for (size_t i = 0; i < candidates.size(); ++i) capacity[i] = Warm(candidates[i]).full_per_s;
+    // In place: `value` is what the network costs until the parts are written.
+    const auto basin = [&](size_t i) {
+      const Candidate& c = candidates[i];
+      return Basin{.network_s = value[i],
+                   .service_s = c.pace.service_s,
+                   .full_per_s = c.eligible() ? capacity[i] : 0,
+                   .base_per_s = by_bound ? std::max(0.0, All(situation, c) - Here(situation, c)) : 0};
+    };
+    Fill(candidates.size(), basin, by_bound ? here : reported, value);
     double sum = 0;
-    for (const double part : parts) sum += part;
-    const double least = kLeastShare * sum / static_cast<double>(std::max<size_t>(eligible, 1));
-    size_t next = 0;
+    double eligible = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      value[i] = 0;
-      if (candidates[i].eligible()) value[i] = std::max(parts[next++], least);
+      if (!candidates[i].eligible()) continue;
+      sum += value[i];
+      ++eligible;
     }
+    const double least = kLeastShare * sum / std::max(eligible, 1.0);
+    for (double& v : value) v = std::max({v, least, kTiny});
   }
   void Weigh(const Situation& situation, Candidates candidates, Values weight,
              Values capacity) const override {
     Rate(situation, candidates, weight, capacity);
+  }
+
+ private:
+  static constexpr double kTiny = 1e-9;
+  // Requests per second that the fabric sends there, and this D-Router alone.
+  static double All(const Situation& situation, const Candidate& c) {
+    return situation.sessions ? c.bindings * situation.requests_per_binding_s : c.bound_per_s;
+  }
+  static double Here(const Situation& situation, const Candidate& c) {
+    return situation.sessions ? c.bindings_here * situation.requests_per_binding_s : c.bound_here_per_s;
   }
 };
 
