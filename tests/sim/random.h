@@ -9,6 +9,13 @@
 
 namespace dyncast::sim {
 
+// Spreads what differs in some bits over all of them.
+inline uint64_t Scramble(uint64_t x) {
+  x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93ull;
+  x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93ull;
+  return x ^ (x >> 32);
+}
+
 class Random {
  public:
   // Streams of one seed are independent of each other: how much is drawn from one changes no other.
@@ -30,11 +37,6 @@ class Random {
   }
 
  private:
-  static uint64_t Scramble(uint64_t x) {
-    x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93ull;
-    x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93ull;
-    return x ^ (x >> 32);
-  }
   std::mt19937_64 engine_;
 };
 

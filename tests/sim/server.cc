@@ -34,7 +34,9 @@ void Server::Arrive(Micros now, uint32_t job, double work_s) {
 std::optional<Micros> Server::NextDone() const {
   if (serving_.empty()) return std::nullopt;
   const double left_s = std::max(0.0, (serving_.front().end - clock_) / speed_);
-  return last_ + Micros{static_cast<int64_t>(std::ceil(left_s * 1e6))};
+  // What rounding of the clock added is no time.
+  constexpr double kRoundingUs = 1e-3;
+  return last_ + Micros{static_cast<int64_t>(std::ceil(left_s * 1e6 - kRoundingUs))};
 }
 
 Server::Done Server::Finish(Micros now) {

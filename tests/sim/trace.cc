@@ -9,6 +9,7 @@
 
 #include "schema/base/ip.h"
 #include "tests/sim/csv.h"
+#include "tests/sim/random.h"
 
 namespace dyncast::sim {
 namespace {
@@ -100,7 +101,7 @@ Result<Trace> ParseTrace(std::string_view text, std::string_view name,
 void AssignRouters(const std::vector<double>& router_shares, Trace* trace) {
   trace->client_routers.clear();
   for (const std::string& client : trace->clients) {
-    const double where = static_cast<double>(StableHash(client) >> 11) * 0x1p-53;
+    const double where = static_cast<double>(Scramble(StableHash(client)) >> 11) * 0x1p-53;
     const auto at = std::upper_bound(router_shares.begin(), router_shares.end() - 1, where);
     trace->client_routers.push_back(static_cast<uint32_t>(at - router_shares.begin()));
   }

@@ -40,14 +40,14 @@ TEST(Scenario, FillsInWhatIsNotSaid) {
 
 TEST(Scenario, RefusesUnknownKeysWithTheirPlace) {
   EXPECT_EQ(Refusal(Replaced(std::string(kSmall), "duration:", "durations:")).substr(0, 29),
-            "s.yaml:7:1: key 'durations': ");
+            "s.yaml:8:1: key 'durations': ");
   EXPECT_THAT(Refusal(Replaced(std::string(kSmall), "workers: 4", "worker: 4")),
-              StartsWith("s.yaml:5:44: key 'edges[1].instances[0].worker'"));
+              StartsWith("s.yaml:5:39: key 'edges[1].instances[0].worker'"));
 }
 
 TEST(Scenario, NamesKeyValueAndRule) {
   EXPECT_EQ(Refusal(Replaced(std::string(kSmall), "load: 0.6", "load: 0")),
-            "s.yaml:7:6: key 'demands[0].load': value '0': must be a number above 0 and at most 10");
+            "s.yaml:7:12: key 'demands[0].load': value '0': must be a number, above 0 and at most 10");
   EXPECT_THAT(Refusal(Replaced(std::string(kSmall), "mean: 20ms", "mean: 20")),
               HasSubstr("key 'demands[0].work.mean'"));
   EXPECT_THAT(Refusal(Replaced(std::string(kSmall), "workers: 2", "workers: 0")), HasSubstr("value '0'"));
