@@ -18,6 +18,7 @@ INSTANCES = {name: (SERVICE, f"10.{n}.0.2") for n, name in enumerate(PLACES, 1)}
 ROUTERS = ("dr1", "dr2")
 AGENTS = {name: name for name in (*ROUTERS, *INSTANCES)}
 CLIENTS = {"c1": "dr1", "c2": "dr2"}
+PROBERS = {"dr1": "10.11.0.2", "dr2": "10.12.0.2"}
 # Policies that look at the instances' load.
 WITH_LOAD = ("least-loaded", "weighted", "least-bindings", "water-filling", "power-of-two", "auto")
 
@@ -88,8 +89,11 @@ def agent(lab, name, *, report_interval_ms=1000):
         "report_interval": f"{report_interval_ms}ms",
         "instances": [],
     }
+    if name in ROUTERS:
+        document["probes"] = [{"peer": edge, "address": bid} for edge, (_, bid) in INSTANCES.items()]
     if name in INSTANCES:
         service_name, bid = INSTANCES[name]
+        document["reflector"] = {"listen": [f"{bid}:862"], "senders": list(PROBERS.values())}
         document["instances"].append({
             "name": name,
             "service": service_name,

@@ -102,6 +102,15 @@ class SelectionFabric(Fabric):
 
         self.wait(at_rest, "servers at rest")
 
+    def wait_paths(self):
+        """Until each D-Router's agent has measured the way to every edge."""
+
+        def measured():
+            seen = {(row["switch"], row["site"]) for row in self.rows("metrics") if row["name"] == "rtt"}
+            return seen >= {(switch, edge) for switch in selection.ROUTERS for edge in selection.INSTANCES}
+
+        self.wait(measured, lambda: f"round-trip times of all ways; {self.try_ctl('metrics')}")
+
     def metrics(self, instance):
         """The samples of a server's own page."""
         text = self.lab.run(instance, "curl", "-s", f"http://{selection.target(instance)}/metrics")

@@ -47,6 +47,7 @@ class Bench:
         with Lab.up(topology.load(selection.TOPOLOGY), f"proof{os.getpid()}") as lab:
             fabric = SelectionFabric(lab, policy=self.policies[0], report_interval_ms=self.report_ms)
             fabric.start()
+            fabric.wait_paths()
             say(f"demand {self.load.demand():.2f} of the capacity, {self.load.seconds():.0f} s a policy")
             for number in range(self.rounds):
                 self.load.seed = number + 1
