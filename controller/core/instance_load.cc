@@ -21,7 +21,7 @@ constexpr double kLifeMemory = 32;
 // forgotten.
 constexpr double kFade = 5;
 // An instance whose bindings live this many times longer than what it reports lets expect is not believed.
-constexpr double kDoubt = 2.5;
+constexpr double kDisbelief = 2.5;
 constexpr double kLeastService = 1e-6;
 
 double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
@@ -66,6 +66,7 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now) {
   if (!started_) {
     started_ = true;
     at_ = now;
+    reported_at_ = now;
     mean_held_ = held;
     return;
   }
@@ -112,9 +113,8 @@ void InstanceLoad::Finished(double active_s, double rtt_s, MonoTime now) {
 void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now,
                             ServiceLoad* service) {
   Advance(held, now);
-  const double since_s = reported_ ? Seconds(now - reported_at_) : 0;
+  const double since_s = Seconds(now - reported_at_);
   reported_at_ = now;
-  reported_ = true;
   const double window_s = metrics.window_s() > 0 ? metrics.window_s() : since_s;
   const double fresh_s = since_s > 0 ? std::min(since_s, window_s) : window_s;
   const std::optional<double> rate = metrics.request_rate();
@@ -175,7 +175,7 @@ SeenPace InstanceLoad::Seen(const ServiceLoad& service, bool fresh, MonoTime now
     return seen;
   }
   if (seen.service_s && lives_ >= kLifeMemory && now - life_at_ <= kLifeExpiry) {
-    seen.service_s = *seen.service_s * std::max(1.0, life_s_ / (kDoubt * foreseen_s_));
+    seen.service_s = *seen.service_s * std::max(1.0, life_s_ / (kDisbelief * foreseen_s_));
   }
   return seen;
 }

@@ -88,9 +88,8 @@ class InstanceLoad {
   Track cost_{kReportedMemory};     // utilisation / request rate, as reported
   double work_s_ = 0;               // service time of what it served, as reported, and
   double use_s_ = 0;                // seconds of full use that this took
-  MonoTime reported_at_{};
-  bool reported_ = false;
-  double held_s_ = 0;  // since the last report
+  MonoTime reported_at_{};          // the last report, or the start
+  double held_s_ = 0;               // since the last report
   double bound_ = 0;
   // Seconds from begin to end of a binding, without the network's and what it lingered: as was expected when
   // it began, and as it was. Means over the last ones.

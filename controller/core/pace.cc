@@ -194,6 +194,7 @@ void PaceJudge::Workers(std::span<const SeenPace> seen, std::span<Pace> pace) {
     }
     if (ratio > 0 && fixed_known) workers = std::clamp(workers, kFewest * ratio * own, kMost * ratio * own);
     pace[i].workers = std::clamp(workers, 0.01, 1e9);
+    pace[i].known = ratio > 0 || served > 0 || Usable(s.full_per_s);
     fixed_[i] = fixed_known ? own : pace[i].workers;
   }
 }

@@ -67,7 +67,8 @@ class Auto final : public Policy {
                           double network_s) {
     const double use =
         (static_cast<double>(c.bindings) + 1) * situation.requests_per_binding_s / pace.full_per_s;
-    return network_s + pace.service_s * (1 + kQueueing * WaitAt(std::max(pace.workers, 0.1), use));
+    return network_s +
+           pace.service_s * (1 + kWaitWeight * kQueueing * WaitAt(std::max(pace.workers, 0.1), use));
   }
 };
 
@@ -92,6 +93,8 @@ class WaterFilling final : public Policy {
       reported += c.request_rate.value_or(0);
     }
     const bool by_bound = bound > 0;
+    const bool known = std::any_of(candidates.begin(), candidates.end(),
+                                   [](const Candidate& c) { return c.eligible() && c.pace.known; });
     for (size_t i = 0; i < candidates.size(); ++i) capacity[i] = Warm(candidates[i]).full_per_s;
     // In place: `value` is what the network costs until the parts are written.
     const auto basin = [&](size_t i) {
@@ -101,7 +104,8 @@ class WaterFilling final : public Policy {
                    .full_per_s = c.eligible() ? capacity[i] : 0,
                    .base_per_s = by_bound ? std::max(0.0, All(situation, c) - Here(situation, c)) : 0};
     };
-    Fill(candidates.size(), basin, by_bound ? here : reported, value);
+    // What is not known is shared in proportion to capacity.
+    Fill(candidates.size(), basin, !known ? 0 : (by_bound ? here : reported), value);
     double sum = 0;
     double eligible = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
