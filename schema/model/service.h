@@ -91,7 +91,7 @@ struct MetricTerm {
 };
 
 struct Selection {
-  PolicyKind policy = PolicyKind::kLeastBindings;
+  PolicyKind policy = PolicyKind::kAuto;
   // What `load` is for least-loaded, and what utilisation is for weighted and least-bindings. Empty:
   // the largest of the utilisation metrics that an instance reports.
   std::vector<MetricTerm> load;
