@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -130,6 +131,16 @@ class GpuReader::Worker {
 
 GpuReader::GpuReader(Problems* problems) : problems_(problems) {}
 GpuReader::~GpuReader() = default;
+
+void GpuReader::Retain(const config::AgentConfig& config) {
+  std::erase_if(workers_, [&](const auto& entry) {
+    const auto asks = [&](const std::optional<config::GpuConfig>& gpu) {
+      return gpu && gpu->library == entry.first;
+    };
+    return !asks(config.gpu) && std::none_of(config.instances.begin(), config.instances.end(),
+                                             [&](const auto& instance) { return asks(instance.gpu); });
+  });
+}
 
 GpuReadings GpuReader::Read(const config::GpuConfig& config, const std::string& subject, MonoTime now) {
   std::unique_ptr<Worker>& worker = workers_[config.library];

@@ -24,6 +24,8 @@ class GpuReader {
   explicit GpuReader(Problems* problems);
   ~GpuReader();  // waits for no library that hangs
 
+  // Libraries that nobody asks for any more are read no more.
+  void Retain(const config::AgentConfig& config);
   // The newest values of the devices that `config` names; absent if they are older than its timeout and the
   // period allow, or not there. The first call starts the library's thread, and finds nothing. `subject`:
   // whose they are, for the log.

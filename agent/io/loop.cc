@@ -96,6 +96,7 @@ void AgentLoop::OnWake() {
       DYN_WARN("DC-AG-003", "agent", "reload-refused", "why=\"{}\"", effects.error().ToString());
     } else {
       problems_.Clear();
+      gpus_.Retain(core_.config());
       if (const Status levels = log::SetLevels(core_.config().log_level); !levels) {
         DYN_WARN("DC-AG-003", "agent", "log-level-refused", "why=\"{}\"", levels.error().ToString());
       }

@@ -53,6 +53,7 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
       if (service != nullptr && instance->metrics.counts()) {
         instance->load.Reported(instance->metrics, table_.CountOf(instance->id()), now.mono, &service->load);
       }
+      CountUnknown(*instance, service);
       CheckLevels(message.agent, *instance, now, effects);
       UpdateScores(instance, now);
       Emit(MetricsRecord{.instance = instance->id(),

@@ -121,6 +121,8 @@ struct Core::Impl {
   // With the way from `sw`, if that is not nullptr and the way is known.
   ScoreValues ScoresFrom(const Switch* sw, const Instance& instance, MonoTime now) const;
   struct RowMaker;
+  // Counts the samples that nothing defines and nobody names: kept and shown, they decide nothing.
+  void CountUnknown(const Instance& instance, const Service* service);
   // What is recorded of the instance's scores, made anew if that is due.
   void UpdateScores(Instance* instance, Now now);
   void CheckLevels(const std::string& agent, const Instance& instance, Now now, Effects* effects);

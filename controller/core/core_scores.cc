@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/core/core_impl.h"
+#include "schema/model/name.h"
 
 namespace dyncast::core {
 namespace {
@@ -67,6 +68,24 @@ void Core::Impl::UpdateScores(Instance* instance, Now now) {
     const LevelScores scores = Combined(service->scores, *levels, ScoresOf(service->scores, samples));
     instance->scores.push_back({.at = sw->id, .scores = ValuesOf(scores)});
   }
+}
+
+void Core::Impl::CountUnknown(const Instance& instance, const Service* service) {
+  const ScoreModel& scores = service != nullptr ? service->scores : DefaultScoreModel();
+  uint64_t unknown = 0;
+  for (const MetricSample& sample : instance.metrics.samples()) {
+    const std::string_view name = sample.name;
+    if (sample.level != MetricLevel::kL0) {
+      unknown += CategoryOfScore(name) || name == kLevel2MetricName ? 0 : 1;
+      continue;
+    }
+    if (!DefinedUnit(name).empty() || FindRule(scores, name) != nullptr) continue;
+    const bool named = service != nullptr &&
+                       std::any_of(service->spec.selection.load.begin(), service->spec.selection.load.end(),
+                                   [&](const MetricTerm& term) { return term.metric == name; });
+    unknown += named ? 0 : 1;
+  }
+  if (unknown > 0) counters_["metrics-unknown"] += unknown;
 }
 
 void Core::Impl::CheckLevels(const std::string& agent, const Instance& instance, Now now, Effects* effects) {

@@ -72,6 +72,9 @@ std::string_view HelpOf(std::string_view metric) {
       {metric::kUtilization, "The application's own utilisation."},
       {metric::kLatency, "Mean time to serve a request."},
       {metric::kQueue, "Requests that wait in the application."},
+      {metric::kErrorRate, "Requests failed per second."},
+      {metric::kGpuUtilization, "Part of the time in which a GPU worked, mean of the GPUs."},
+      {metric::kGpuMemoryUtilization, "GPU memory in use, part of all."},
       {metric::kRtt, "Mean round-trip time from the switch to the site."},
       {metric::kJitter, "Mean difference of successive delays, the larger of both ways."},
       {metric::kLoss, "Part of the packets that were lost, both ways together."},
@@ -188,6 +191,24 @@ void AddSwitches(const core::FabricView& view, Page* page) {
   }
 }
 
+void AddUpdates(const std::string& agent, const UpdateCounters& updates, Page* page) {
+  const auto add = [&](const char* name, const char* help, const char* reason, uint64_t count) {
+    page->Counter(name, help, {{"site", agent}, {"reason", reason}}, count);
+  };
+  constexpr const char* kSent = "dyncast_agent_updates_sent_total";
+  constexpr const char* kSentHelp = "Reports that the agent sent, by its own count.";
+  add(kSent, kSentHelp, "interval", updates.sent_interval);
+  add(kSent, kSentHelp, "threshold", updates.sent_threshold);
+  add(kSent, kSentHelp, "refresh", updates.sent_refresh);
+  constexpr const char* kSuppressed = "dyncast_agent_updates_suppressed_total";
+  constexpr const char* kSuppressedHelp =
+      "The agent's looks at metrics that sent no report, by its own count.";
+  add(kSuppressed, kSuppressedHelp, "gap", updates.suppressed_gap);
+  add(kSuppressed, kSuppressedHelp, "damped", updates.suppressed_damped);
+  add(kSuppressed, kSuppressedHelp, "hysteresis", updates.suppressed_hysteresis);
+  add(kSuppressed, kSuppressedHelp, "unchanged", updates.suppressed_unchanged);
+}
+
 void AddAgents(const core::FabricView& view, Page* page) {
   for (const core::AgentView& a : view.agents) {
     const Labels labels = {{"site", a.name}};
@@ -202,6 +223,7 @@ void AddAgents(const core::FabricView& view, Page* page) {
                   labels, a.replayed);
     page->Counter("dyncast_agent_refused_messages_total", "Messages refused for a broken rule.", labels,
                   a.refused);
+    if (a.updates) AddUpdates(a.name, *a.updates, page);
   }
 }
 

@@ -19,7 +19,7 @@ import sys
 import time
 from datetime import datetime, timezone
 
-from fabric import dispatch
+from fabric import dispatch, report_tap
 from fabric.edge import SCHEMA_FOLDER
 from fabric.group_watch import GroupWatch
 from fabric.running import Fabric
@@ -106,7 +106,7 @@ class Bed(Fabric):
         self.lab.start("farm", "application", [
             "/usr/bin/python3", "-B", os.path.join(HERE, "application.py"), self.lab.path("plan.json"),
             self.lab.path("application.jsonl")]).wait_output("ready")
-        self.lab.start("ctl", "tap", ["/usr/bin/python3", "-B", os.path.join(HERE, "tap.py"), SCHEMA_FOLDER,
+        self.lab.start("ctl", "tap", ["/usr/bin/python3", "-B", report_tap.PROGRAM, SCHEMA_FOLDER,
                                       f"tcp://{self.control}:{TAP_PORT}", self.lab.path("tap.jsonl")]).wait_output("ready")
         self.start_controller()
         self.wait_ready(instances=0)

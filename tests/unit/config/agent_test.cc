@@ -104,7 +104,7 @@ TEST(Agent, FillsInWhatDependsOnOtherValues) {
 TEST(Agent, ExampleIsValid) {
   const Result<AgentConfig> c = LoadAgent(SourcePath("docs/examples/agent.yaml"));
   ASSERT_TRUE(c.ok()) << c.error().ToString();
-  EXPECT_EQ(c->instances.size(), 2u);
+  EXPECT_EQ(c->instances.size(), 3u);
 }
 
 struct Case {

@@ -104,6 +104,26 @@ TEST_F(AgentsTest, ReportsOfOthersInstancesAndImplausibleValuesAreLeftOut) {
   EXPECT_DOUBLE_EQ(View("web-2").load.value(), 0.1);
 }
 
+TEST_F(AgentsTest, MetricsThatNobodyKnowsAreKeptAndCounted) {
+  config_.services[0].selection.load = {{.metric = "licences_used", .weight = 1, .scale = 40}};
+  StartWeb();
+  wire::Report report;
+  report.instance = "web-2";
+  report.metrics = {Sample("cpu_utilization", 0.1), Sample("gpu_utilization", 0.2),
+                    Sample("licences_used", 20)};
+  Say("a2", report);
+  EXPECT_EQ(Counter("metrics-unknown"), 0u) << "defined, or named by the service";
+  report.metrics.push_back(Sample("phase_of_the_moon", 0.5));
+  MetricSample score = Sample("my_own_score", 3);
+  score.level = MetricLevel::kL1;
+  report.metrics.push_back(score);
+  Say("a2", report);
+  EXPECT_EQ(Counter("metrics-unknown"), 2u);
+  EXPECT_EQ(Counter("metrics-refused"), 0u);
+  EXPECT_EQ(View("web-2").metrics.size(), 5u) << "shown all the same";
+  EXPECT_DOUBLE_EQ(View("web-2").load.value(), 0.5);
+}
+
 TEST_F(AgentsTest, SequenceGapsAreCountedAndReplaysRefused) {
   Start();
   epoch_ = 5;

@@ -224,6 +224,19 @@ TEST(Metrics, LoadIsTheLargestUtilisationOrTheSumOfTerms) {
   EXPECT_EQ(LoadOf({}, {}), std::nullopt);
 }
 
+TEST(Metrics, LoadTakesAnyMetricByItsName) {
+  const std::vector<MetricSample> samples = {Sample("gpu_utilization", 0.5),
+                                             Sample("gpu_memory_utilization", 0.25), Sample("error_rate", 3),
+                                             Sample("licences_used", 20), Sample("cpu_utilization", 0.9)};
+  Selection selection;
+  selection.load = {{.metric = "gpu_utilization", .weight = 1, .scale = 1},
+                    {.metric = "gpu_memory_utilization", .weight = 2, .scale = 1},
+                    {.metric = "error_rate", .weight = 1, .scale = 30},
+                    {.metric = "licences_used", .weight = 0.5, .scale = 40}};
+  EXPECT_DOUBLE_EQ(*LoadOf(samples, selection), 0.5 + 0.5 + 0.1 + 0.25);
+  EXPECT_DOUBLE_EQ(*LoadOf(samples, {}), 0.9) << "what nobody names is not load";
+}
+
 TEST(Metrics, ReportReplacesAndExpires) {
   InstanceMetrics metrics;
   MonoTime now{std::chrono::seconds{100}};

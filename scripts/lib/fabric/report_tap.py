@@ -1,16 +1,20 @@
 """A second subscriber, bound as a controller's is: notes when each report reaches it. Runs in a node of the lab.
 
-Usage: tap.py SCHEMA_FOLDER ENDPOINT LOG_FILE. A line for each report: {"report": INSTANCE, "sent": UNIX_S, "at": UNIX_S,
+Usage: report_tap.py SCHEMA_FOLDER ENDPOINT LOG_FILE. A line for each report: {"report": INSTANCE, "sent": UNIX_S, "at": UNIX_S,
 "utilization": V}; `sent` is the agent's own time in the message.
 """
 
 import json
+import os
 import sys
 import time
 
 import zmq
 
-from fabric.wire_agent import load_schema
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from fabric.wire_agent import load_schema  # noqa: E402
+
+PROGRAM = os.path.abspath(__file__)
 
 
 def main():
