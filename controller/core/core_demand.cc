@@ -223,10 +223,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   }
   ++selected_;
   ++service->demands;
-  if (service->context_changed || service->context_shape != shape ||
-      (service->metrics_changed && now.mono - service->context_at >= Service::kContextGap)) {
-    EmitContext(service, shape, now, effects);
-  }
+  const uint64_t context = ContextFor(service, *at_switch, shape, now, effects);
 
   const InstanceId instance = candidates_[chosen->index].instance;
   NoteBound(*service, registry_.Find(instance), *at_switch, now.mono);
@@ -252,7 +249,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   record.reason = gone ? StartReason::kInstanceGone : StartReason::kNew;
   record.at = now.wall;
   record.idle_timeout = std::chrono::seconds{bound->idle_timeout_s};
-  record.decision.context = service->context;
+  record.decision.context = context;
   chooser_.Describe(candidates_, &record.decision);
 
   chooser_.Settle(policy, &candidates_, chosen->index);
@@ -306,26 +303,29 @@ void Core::Impl::Refuse(const DemandArrived& event, Service* service, Effects* e
   effects->emplace_back(RefuseDemand{.at = event.at, .in_port = event.in_port, .packet = event.packet});
 }
 
-void Core::Impl::EmitContext(Service* service, uint64_t shape, Now now, Effects* effects) {
-  service->context = ++next_context_;
-  service->context_changed = false;
-  service->metrics_changed = false;
-  service->context_at = now.mono;
-  service->context_shape = shape;
-  DecisionContextRecord record{.context = service->context,
+uint64_t Core::Impl::ContextFor(Service* service, const Switch& at, uint64_t shape, Now now,
+                                Effects* effects) {
+  const Switch* seen_from = PlaceOf(at).empty() ? nullptr : &at;
+  if (std::exchange(service->context_changed, false)) service->contexts.clear();
+  Service::Recorded& last = service->contexts[seen_from == nullptr ? SwitchId{} : at.id];
+  const bool due = service->reports != last.reports && now.mono - last.at >= Service::kContextGap;
+  if (last.context != 0 && last.shape == shape && !due) return last.context;
+  last = {.context = ++next_context_, .shape = shape, .reports = service->reports, .at = now.mono};
+  DecisionContextRecord record{.context = last.context,
                                .service = service->id,
                                .policy = service->spec.selection.policy,
                                .at = now.wall,
-                               .switch_id = {},
+                               .switch_id = seen_from == nullptr ? SwitchId{} : at.id,
                                .candidates = {}};
   record.candidates.reserve(candidates_.size());
   const bool expects = PolicyOf(service->spec.selection.policy).expects();
   for (size_t i = 0; i < candidates_.size(); ++i) {
     CandidateContext& row =
-        record.candidates.emplace_back(ContextOf(candidates_[i], chooser_.capacities()[i], nullptr, now));
+        record.candidates.emplace_back(ContextOf(candidates_[i], chooser_.capacities()[i], seen_from, now));
     if (expects && candidates_[i].eligible()) row.expected_ms = chooser_.costs()[i] * 1e3;
   }
   Emit(std::move(record), effects);
+  return last.context;
 }
 
 CandidateContext Core::Impl::ContextOf(const Candidate& c, double capacity, const Switch* sw, Now now) const {

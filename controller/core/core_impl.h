@@ -155,7 +155,8 @@ struct Core::Impl {
   void NoteBound(const Service& service, Instance* instance, const Switch& at, MonoTime now);
   void NoteUnbound(const BindingRow& row, MonoTime now);
   void NoteFinished(const FoundBinding& ended, MonoTime now);
-  void EmitContext(Service* service, uint64_t shape, Now now, Effects* effects);
+  // The context of the last Choose for demands at `at`: recorded already, or now.
+  uint64_t ContextFor(Service* service, const Switch& at, uint64_t shape, Now now, Effects* effects);
   void Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects);
   BindingFlow FlowOf(const BindingRow& row) const;
 

@@ -220,7 +220,7 @@ std::optional<Refusal> Registry::Report(const std::string& agent, const wire::Re
   const bool counts = !instance->up_since || now.mono - *instance->up_since >= selection.blackout;
   instance->metrics.Replace(std::move(samples), selection, counts, now.mono);
   if (service == nullptr) return std::nullopt;
-  service->metrics_changed = true;
+  ++service->reports;
   return std::nullopt;
 }
 

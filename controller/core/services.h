@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -28,15 +29,20 @@ struct Service {
   bool configured = false;
   // All instances known, in the order of their ids, whatever their state.
   std::vector<Instance*> members;
-  // The last DecisionContextRecord, and whether candidates or metrics changed since. Metrics change with
-  // every report of every instance: for them alone a context is written once in kContextGap, so that the
-  // database grows by time, not by reports. What a decision cost each candidate is exact all the same.
+  // The last DecisionContextRecord of each switch whose place in the network is known, and one for all others
+  // (SwitchId{}). One is written when candidates changed; metrics change with every report of every instance:
+  // for them alone it is written once in kContextGap, so that the database grows by time, not by reports.
+  // What a decision cost each candidate is exact all the same.
   static constexpr std::chrono::seconds kContextGap{1};
-  uint64_t context = 0;
-  bool context_changed = true;
-  bool metrics_changed = false;
-  MonoTime context_at{};
-  uint64_t context_shape = 0;
+  struct Recorded {
+    uint64_t context = 0;
+    uint64_t shape = 0;
+    uint64_t reports = 0;  // that it knows
+    MonoTime at{};
+  };
+  std::map<SwitchId, Recorded> contexts;
+  bool context_changed = true;  // all of them are out of date
+  uint64_t reports = 0;         // of its instances, so far
   // dispatch learn: instances, states, capacities or the configuration changed since the shares were made.
   bool shares_dirty = true;
   MonoTime shares_at{};

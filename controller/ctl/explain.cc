@@ -51,31 +51,50 @@ std::string MetricsText(const Json& candidate) {
   return out.empty() ? "-" : out;
 }
 
+// Columns that stand only where some candidate has them: what the policy reckons with, and the scores.
+struct Extra {
+  const char* heading;
+  const char* field;
+  bool level;         // within `levels`
+  bool milliseconds;  // shown as a duration
+};
+constexpr std::array<Extra, 7> kExtras = {{{"RTT", "rtt_ms", false, true},
+                                           {"AHEAD", "outstanding", false, false},
+                                           {"EXPECTED", "expected_ms", false, true},
+                                           {"L1 COMPUTE", "l1_compute", true, false},
+                                           {"L1 COMM", "l1_communication", true, false},
+                                           {"L1 SERVICE", "l1_service", true, false},
+                                           {"L2", "l2", true, false}}};
+
+const Json& ValueOf(const Json& candidate, const Extra& extra) {
+  return Field(extra.level ? Field(candidate, "levels") : candidate, extra.field);
+}
+
+std::string CellOf(const Json& candidate, const Extra& extra) {
+  const Json& value = ValueOf(candidate, extra);
+  return extra.milliseconds && value.is_number() ? FormatDuration(value.get<double>() / 1000)
+                                                 : FormatValue(value);
+}
+
 // A table of candidates; `chosen` is marked.
 std::string CandidatesText(const Json& candidates, const Json& chosen, const std::string& indent) {
-  const bool shares = std::any_of(candidates.begin(), candidates.end(),
-                                  [](const Json& c) { return Field(c, "share").is_number(); });
-  std::vector<Heading> headings = {{""},
-                                   {"INSTANCE"},
-                                   {"STATE"},
-                                   {"COST", Align::kRight},
-                                   {"LOAD", Align::kRight},
-                                   {"CAPACITY", Align::kRight},
-                                   {"BINDINGS", Align::kRight},
-                                   {"EXCLUDED"},
-                                   {"METRICS"}};
-  // Scores stand before the metrics that make them, where there are any.
-  constexpr std::array<std::pair<const char*, const char*>, 4> kLevels = {{{"L1 COMPUTE", "l1_compute"},
-                                                                           {"L1 COMM", "l1_communication"},
-                                                                           {"L1 SERVICE", "l1_service"},
-                                                                           {"L2", "l2"}}};
-  const bool levels = std::any_of(candidates.begin(), candidates.end(),
-                                  [](const Json& c) { return Field(c, "levels").is_object(); });
-  if (levels) {
-    for (const auto& [heading, field] : kLevels)
-      headings.insert(headings.end() - 1, {heading, Align::kRight});
+  const auto some = [&candidates](auto&& has) {
+    return std::any_of(candidates.begin(), candidates.end(), has);
+  };
+  const bool shares = some([](const Json& c) { return Field(c, "share").is_number(); });
+  std::vector<Heading> headings = {{""}, {"INSTANCE"}, {"STATE"}};
+  if (shares) headings.push_back({"SHARE", Align::kRight});
+  for (const char* heading : {"COST", "LOAD", "CAPACITY", "BINDINGS"}) {
+    headings.push_back({heading, Align::kRight});
   }
-  if (shares) headings.insert(headings.begin() + 3, {"SHARE", Align::kRight});
+  headings.push_back({"EXCLUDED"});
+  std::vector<Extra> extras;
+  for (const Extra& extra : kExtras) {
+    if (!some([&extra](const Json& c) { return !ValueOf(c, extra).is_null(); })) continue;
+    extras.push_back(extra);
+    headings.push_back({extra.heading, Align::kRight});
+  }
+  headings.push_back({"METRICS"});
   Table table(std::move(headings));
   for (const Json& candidate : candidates) {
     const Json& name = Field(candidate, "instance");
@@ -85,11 +104,7 @@ std::string CandidatesText(const Json& candidates, const Json& chosen, const std
     for (const char* key : {"cost", "load", "capacity", "bindings", "excluded"}) {
       cells.push_back(FormatValue(Field(candidate, key)));
     }
-    if (levels) {
-      for (const auto& [heading, field] : kLevels) {
-        cells.push_back(FormatValue(Field(Field(candidate, "levels"), field)));
-      }
-    }
+    for (const Extra& extra : extras) cells.push_back(CellOf(candidate, extra));
     cells.push_back(MetricsText(candidate));
     table.Add(std::move(cells));
   }

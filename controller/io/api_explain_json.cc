@@ -42,6 +42,9 @@ Json ExplainJson(const core::Explanation& e) {
     Put(&row, "capacity", c.capacity);
     Put(&row, "share", c.share);
     row["bindings"] = c.bindings;
+    if (c.rtt) row["rtt_ms"] = static_cast<double>(c.rtt->count()) / 1000;
+    Put(&row, "outstanding", c.outstanding);
+    Put(&row, "expected_ms", c.expected_ms);
     if (c.scores != ScoreValues{}) row["levels"] = LevelsJson(c.scores);
     row["metrics"] = metrics;
     row["metric_ages_s"] = ages;

@@ -82,6 +82,9 @@ std::string CandidatesJson(const DecisionContextRecord& record) {
                       {"metrics_age_ms", c.metrics_age ? Json(c.metrics_age->count()) : Json(nullptr)},
                       {"excluded", c.excluded.empty() ? Json(nullptr) : Json(c.excluded)},
                       {"metrics", SampleArray(c.metrics)}};
+    if (c.rtt) candidate["rtt_ms"] = static_cast<double>(c.rtt->count()) / 1000;
+    if (c.outstanding) candidate["outstanding"] = NumberOrNull(c.outstanding);
+    if (c.expected_ms) candidate["expected_ms"] = NumberOrNull(c.expected_ms);
     if (c.scores != ScoreValues{}) AddLevels(c.scores, &candidate["levels"]);
     if (c.share) candidate["share"] = NumberOrNull(c.share);  // dispatch learn
     out.push_back(std::move(candidate));

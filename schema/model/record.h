@@ -91,7 +91,9 @@ struct DecisionContextRecord {
   ServiceId service;
   PolicyKind policy = PolicyKind::kLeastBindings;
   WallTime at{};
-  SwitchId switch_id;  // dispatch learn: whose shares these are; else invalid
+  // Whose way to the candidates counts and, with dispatch learn, whose shares these are. Invalid: of any
+  // switch whose place in the network is not known.
+  SwitchId switch_id;
   std::vector<CandidateContext> candidates;
 };
 

@@ -24,7 +24,6 @@ ScoreModel MakeDefault() {
       Rule(metric::kMemoryPressure, C::kCompute, MinMax{.worst = 0.4, .best = 0}),
       Rule(metric::kIoPressure, C::kCompute, MinMax{.worst = 0.8, .best = 0}),
       Rule(metric::kGpuUtilization, C::kCompute, MinMax{.worst = 1, .best = 0}),
-      Rule(metric::kGpuMemoryUtilization, C::kCompute, MinMax{.worst = 1, .best = 0.5}),
       Rule(metric::kUtilization, C::kService, MinMax{.worst = 1, .best = 0}),
       Rule(metric::kLatency, C::kService, MinMax{.worst = 1, .best = 0}),
       Rule(metric::kQueue, C::kService, MinMax{.worst = 100, .best = 0}),

@@ -176,11 +176,58 @@ TEST_F(ScoresInCore, ReportsAreRecordedWithTheirScores) {
 TEST_F(ScoresInCore, DecisionsAreRecordedWithScores) {
   StartPlaced();
   Report("a2", "web-2", {{"cpu_utilization", 0.4}});
-  const auto contexts = Records<DecisionContextRecord>(Do(Demand("r1", "web", 1000)));
+  SayWay(milliseconds{70});
+  const Effects effects = Do(Demand("r2", "web", 1000));
+  const auto contexts = Records<DecisionContextRecord>(effects);
   ASSERT_EQ(contexts.size(), 1u);
+  EXPECT_EQ(contexts[0].switch_id, Sw("r2"));
   ASSERT_EQ(contexts[0].candidates.size(), 2u);
-  EXPECT_EQ(contexts[0].candidates[0].scores.l2, 6);
+  const ScoreValues& scores = contexts[0].candidates[0].scores;
+  EXPECT_NEAR(scores.l1[IndexOf(ScoreCategory::kCompute)].value(), 6, 1e-9);
+  EXPECT_NEAR(scores.l1[IndexOf(ScoreCategory::kCommunication)].value(), 3, 1e-9);
+  EXPECT_NEAR(scores.l2.value(), 3, 1e-9);
+  EXPECT_EQ(contexts[0].candidates[0].rtt, milliseconds{70});
   EXPECT_EQ(contexts[0].candidates[1].scores, ScoreValues{}) << "web-3 reported nothing";
+  EXPECT_EQ(Records<BindingStarted>(effects).at(0).decision.context, contexts[0].context);
+}
+
+TEST_F(ScoresInCore, EachPlaceHasContextsOfItsOwn) {
+  StartPlaced();
+  const auto decide = [this](const char* at, uint16_t port) {
+    const Effects effects = Do(Demand(at, "web", port));
+    const auto contexts = Records<DecisionContextRecord>(effects);
+    EXPECT_LE(contexts.size(), 1u);
+    const uint64_t used = Records<BindingStarted>(effects).at(0).decision.context;
+    if (!contexts.empty()) {
+      EXPECT_EQ(contexts[0].context, used);
+      EXPECT_EQ(contexts[0].switch_id, Sw(at));
+    }
+    return std::pair(used, !contexts.empty());
+  };
+  const auto first = decide("r1", 1);
+  const auto second = decide("r2", 2);
+  EXPECT_TRUE(first.second && second.second);
+  EXPECT_EQ(decide("r1", 3), std::pair(first.first, false));
+  EXPECT_EQ(decide("r2", 4), std::pair(second.first, false));
+  // Reports alone: once a second, for each.
+  Report("a2", "web-2", {{"cpu_utilization", 0.4}});
+  EXPECT_EQ(decide("r1", 5), std::pair(first.first, false));
+  Advance(seconds{1});
+  EXPECT_TRUE(decide("r1", 6).second);
+  EXPECT_FALSE(decide("r1", 7).second);
+  EXPECT_TRUE(decide("r2", 8).second);
+  // An instance that comes or goes: at once.
+  Do(DrainRequested{.instance = "web-3"});
+  EXPECT_TRUE(decide("r1", 9).second);
+  EXPECT_TRUE(decide("r2", 10).second);
+}
+
+TEST_F(ScoresInCore, SwitchesOfNoKnownPlaceShareTheirContexts) {
+  StartWeb();
+  const auto contexts = Records<DecisionContextRecord>(Do(Demand("r1", "web", 1)));
+  ASSERT_EQ(contexts.size(), 1u);
+  EXPECT_FALSE(contexts[0].switch_id.valid());
+  EXPECT_TRUE(Records<DecisionContextRecord>(Do(Demand("r2", "web", 2))).empty());
 }
 
 TEST_F(ScoresInCore, SharesAreRecordedWithTheSwitchsOwnScores) {

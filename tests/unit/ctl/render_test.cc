@@ -152,13 +152,17 @@ TEST(RenderExplain, SaysWhereAndWhy) {
 TEST(RenderExplain, ShowsScoresWhereThereAre) {
   Json answer = Json::parse(kExplanation);
   answer["candidates"][0]["levels"] = {{"l1_compute", 7}, {"l1_communication", 6.25}, {"l2", 6.25}};
+  answer["candidates"][0]["rtt_ms"] = 5.25;
+  answer["candidates"][0]["expected_ms"] = 42;
   answer["candidates"].push_back({{"instance", "web-1"}, {"state", "up"}, {"bindings", 1}});
   answer["bound"][0]["decision"]["candidates"][1]["levels"] = {{"l1_service", 3}, {"l2", 3}};
   const std::string text = *RenderExplain(answer, kNow);
-  EXPECT_THAT(text, HasSubstr("BINDINGS  EXCLUDED  L1 COMPUTE  L1 COMM  L1 SERVICE    L2  METRICS\n"
-                              "  *  web-2     up      0.4   0.3        20         8  -                  7"
-                              "     6.25           -  6.25  cpu_utilization=0.3 (1.2s old)\n"));
-  EXPECT_THAT(text, HasSubstr("0.2        16         7  -                  -        -           3   3  -\n"));
+  EXPECT_THAT(text,
+              HasSubstr("BINDINGS  EXCLUDED    RTT  EXPECTED  L1 COMPUTE  L1 COMM    L2  METRICS\n"
+                        "  *  web-2     up      0.4   0.3        20         8  -         5.2ms      42ms"
+                        "           7     6.25  6.25  cpu_utilization=0.3 (1.2s old)\n"));
+  EXPECT_THAT(text, HasSubstr("BINDINGS  EXCLUDED  L1 SERVICE  L2  METRICS\n"));
+  EXPECT_THAT(text, HasSubstr("0.2        16         7  -                  3   3  -\n"));
 }
 
 TEST(RenderList, ServicesOfTheSwitchesShowTheirShares) {
