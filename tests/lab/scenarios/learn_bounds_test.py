@@ -46,7 +46,8 @@ def fail_over(case, present):
             "last_ms": round((report["last_move_at"] - died) * 1000, 1), "lost": report["lost"], **spent}
 
 
-@scenario(warnings=(r"binding_flow_limit",))
+# 'ukey installation fails': OVS met a packet of a datapath flow that a revalidator was just deleting; it tries again.
+@scenario(warnings=(r"binding_flow_limit", r"upcall_cb failure: ukey installation fails"))
 def test_learn_failover_costs_the_same_for_any_number(case):
     """An instance dies under 10 to a million bindings: 1,000 active flows go on elsewhere; equally many messages."""
     results = []

@@ -33,7 +33,7 @@ TEST_F(ControlLoopTest, BindsADemandAndTellsWhy) {
   const Json why = Ask("GET", "/v1/explain?client=192.168.10.2:40000&service=web");
   ASSERT_EQ(why["bound"].size(), 1u) << why;
   EXPECT_EQ(why["bound"][0]["instance"], instance);
-  EXPECT_EQ(why["bound"][0]["decision"]["policy"], "least-bindings") << why;
+  EXPECT_EQ(why["bound"][0]["decision"]["policy"], "auto") << why;
   EXPECT_EQ(why["candidates"].size(), 2u);
   EXPECT_NE(why["would_choose"], instance) << "the other one has fewer bindings";
 

@@ -193,6 +193,7 @@ TEST_F(ScoresInCore, DecisionsAreRecordedWithScores) {
 
 TEST_F(ScoresInCore, EachPlaceHasContextsOfItsOwn) {
   StartPlaced();
+  Report("a2", "web-2", {{"cpu_utilization", 0.2}});
   const auto decide = [this](const char* at, uint16_t port) {
     const Effects effects = Do(Demand(at, "web", port));
     const auto contexts = Records<DecisionContextRecord>(effects);
