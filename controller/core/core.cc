@@ -197,6 +197,7 @@ void Core::Impl::UpdateDeadline(MonoTime now) {
   consider(agents_.NextSilence());
   consider(neighbors_.NextDeadline());
   if (!flowless_.empty()) consider(flowless_.front().first);
+  services_.ForEach([&](const Service& service) { consider(service.look_at); });
   deadline_ = std::max(deadline_, now + Micros{1});
 }
 

@@ -70,10 +70,18 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
     Refused(message.agent, *refusal, now, effects);
     return;
   }
+  if (const auto* said = std::get_if<wire::Announce>(&message.body)) LookSoonAt(said->instance, now.mono);
+  if (const auto* said = std::get_if<wire::Report>(&message.body)) LookSoonAt(said->instance, now.mono);
   if (agents_.Heard(message, now)) {
     Tell("agent-heard", message.agent, {}, now, effects);
     UpdateDeadline(now.mono);
   }
+}
+
+void Core::Impl::LookSoonAt(const std::string& instance, MonoTime now) {
+  const Instance* known = registry_.FindByName(instance);
+  Service* service = known == nullptr ? nullptr : services_.Find(known->record.service);
+  if (service != nullptr) LookSoon(service, now);
 }
 
 void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, Now now) {
@@ -89,6 +97,7 @@ void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, N
     samples.push_back(sample);
   }
   paths_.Set(agent, std::move(samples), now.mono);
+  services_.ForEach([&](Service& service) { LookSoon(&service, now.mono); });
   if (refused > 0) counters_["paths-refused"] += refused;
 }
 

@@ -171,6 +171,9 @@ struct Core::Impl {
   void UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects);
   void UpdateAllShares(Now now, Effects* effects);
   void UpdateDueShares(Now now, Effects* effects);
+  // Something that weights depend on was said: they are looked at soon.
+  void LookSoon(Service* service, MonoTime now);
+  void LookSoonAt(const std::string& instance, MonoTime now);
   // Gathers the family's candidates into candidates_; those that a select group has no room for are excluded.
   size_t GatherForSlots(const Service& service, bool v4, const Switch* at, MonoTime now,
                         std::vector<Candidate>* candidates) const;
@@ -179,8 +182,8 @@ struct Core::Impl {
                      std::vector<double>* weights, std::vector<double>* capacities) const;
   std::vector<SlotWant> Wants(Service* service, bool v4, const Switch& at, Now now, Effects* effects);
   // True if the slots changed.
-  static bool ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
-                         ShareUpdate what, MonoTime now, SwitchDispatch* dispatch);
+  static bool ApplyWants(Service* service, bool v4, const std::vector<SlotWant>& wants, ShareUpdate what,
+                         MonoTime now, SwitchDispatch* dispatch);
   void EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now, Effects* effects);
   // Forgets what the configuration no longer names, makes what it names anew, and brings bindings to where a
   // new configuration holds them; `unbind` lists services of which no binding may stay.

@@ -15,6 +15,11 @@ namespace {
 // The same slots on every switch for the same history; nobody outside can choose which slot a key has anyway.
 constexpr uint64_t kSlotSeed = 0x5851F42D4C957F2Dull;
 
+// What several instances say at the same time makes one change of the shares.
+constexpr std::chrono::milliseconds kNewsTogether{20};
+// Between two looks at the weights of one service, however much is said.
+constexpr std::chrono::milliseconds kLookGap{100};
+
 uint32_t CountOf(const std::vector<InstanceId>& slots, InstanceId instance) {
   return static_cast<uint32_t>(std::count(slots.begin(), slots.end(), instance));
 }
@@ -75,16 +80,20 @@ std::vector<SlotWant> Core::Impl::Wants(Service* service, bool v4, const Switch&
   return wants;
 }
 
-bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<SlotWant>& wants,
-                            ShareUpdate what, MonoTime now, SwitchDispatch* dispatch) {
+bool Core::Impl::ApplyWants(Service* service, bool v4, const std::vector<SlotWant>& wants, ShareUpdate what,
+                            MonoTime now, SwitchDispatch* dispatch) {
   std::vector<InstanceId>& slots = v4 ? dispatch->slots_v4 : dispatch->slots_v6;
   if (SameInstances(slots, wants)) {
     if (what == ShareUpdate::kInstances || wants.empty()) return false;
-    if (now < dispatch->held_until || now - dispatch->pushed_at < service.spec.selection.weights_gap)
-      return false;
     if (!SharesDiffer(slots, wants)) return false;
+    const MonoTime allowed =
+        std::max(dispatch->held_until, dispatch->pushed_at + Micros{service->spec.selection.weights_gap});
+    if (now < allowed) {
+      service->look_at = std::min(service->look_at.value_or(allowed), allowed);
+      return false;
+    }
   }
-  std::vector<InstanceId> next = AssignSlots(slots, wants, Mix(kSlotSeed, service.id.value() + 1u));
+  std::vector<InstanceId> next = AssignSlots(slots, wants, Mix(kSlotSeed, service->id.value() + 1u));
   if (next == slots) return false;
   slots = std::move(next);
   return true;
@@ -92,7 +101,10 @@ bool Core::Impl::ApplyWants(const Service& service, bool v4, const std::vector<S
 
 void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effects* effects) {
   service->shares_dirty = false;
-  if (what == ShareUpdate::kInstancesAndWeights) service->shares_at = now.mono;
+  if (what == ShareUpdate::kInstancesAndWeights) {
+    service->shares_at = now.mono;
+    service->look_at.reset();
+  }
   UpdatePaces(service, now.mono);
   for (const auto& sw : switches_) {
     // Before it was found, what it holds is not known.
@@ -101,8 +113,8 @@ void Core::Impl::UpdateShares(Service* service, ShareUpdate what, Now now, Effec
     if (dispatch == nullptr) continue;
     const std::vector<SlotWant> wants_v4 = Wants(service, true, *sw, now, effects);
     const std::vector<SlotWant> wants_v6 = Wants(service, false, *sw, now, effects);
-    const bool changed_v4 = ApplyWants(*service, true, wants_v4, what, now.mono, dispatch);
-    const bool changed_v6 = ApplyWants(*service, false, wants_v6, what, now.mono, dispatch);
+    const bool changed_v4 = ApplyWants(service, true, wants_v4, what, now.mono, dispatch);
+    const bool changed_v6 = ApplyWants(service, false, wants_v6, what, now.mono, dispatch);
     if (!changed_v4 && !changed_v6) continue;
     dispatch->pushed_at = now.mono;
     dispatch->context = 0;
@@ -121,9 +133,17 @@ void Core::Impl::UpdateAllShares(Now now, Effects* effects) {
 void Core::Impl::UpdateDueShares(Now now, Effects* effects) {
   services_.ForEach([&](Service& service) {
     if (!service.configured || service.spec.dispatch != Dispatch::kLearn) return;
-    if (now.mono - service.shares_at < service.spec.selection.weights_gap) return;
+    // Time alone changes weights, too: slow starts, expiries.
+    const bool period_over = now.mono - service.shares_at >= service.spec.selection.weights_gap;
+    if (!period_over && !(service.look_at && now.mono >= *service.look_at)) return;
     UpdateShares(&service, ShareUpdate::kInstancesAndWeights, now, effects);
   });
+}
+
+void Core::Impl::LookSoon(Service* service, MonoTime now) {
+  if (service->spec.dispatch != Dispatch::kLearn || service->look_at) return;
+  service->look_at = std::max(now + kNewsTogether, service->shares_at + kLookGap);
+  deadline_ = std::min(deadline_, *service->look_at);
 }
 
 void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* dispatch, Now now,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct Service {
   // dispatch learn: instances, states, capacities or the configuration changed since the shares were made.
   bool shares_dirty = true;
   MonoTime shares_at{};
+  // Its weights may have changed since: when to look at them.
+  std::optional<MonoTime> look_at;
   std::array<size_t, 2> surplus{};  // instances that a select group has no room for: IPv6, IPv4
   ServiceLoad load;
   MonoTime paces_at{};  // when the members' paces were looked at last

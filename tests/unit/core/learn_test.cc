@@ -102,6 +102,33 @@ TEST_F(LearnTest, SharesFollowWeightsAndMoveOnlyAsMuchAsTheyMust) {
   EXPECT_EQ(All<RefuseDemand>(Do(Demand("r1", "web", 1))).size(), 1u);
 }
 
+// A step of a metric is not to wait for a clock, and many are not to make a switch restless.
+TEST_F(LearnTest, ANewWeightLeavesSoonAndTheNextOneAfterTheGap) {
+  config_.services[0].selection.policy = PolicyKind::kLeastLoaded;
+  config_.services[0].selection.blackout = milliseconds{0};
+  StartWeb();
+  KeepAlive();
+  Tick(seconds{20});
+  EXPECT_EQ(Shares(), (std::map<std::string, size_t>{{"web-2", 512}, {"web-3", 512}}));
+  KeepAlive();
+  const auto next = [this] { return core_->NextDeadline() - now_.mono; };
+  Report("a2", "web-2", {{"utilization", 0.2}});
+  Report("a3", "web-3", {{"utilization", 0.8}});
+  EXPECT_LE(next(), milliseconds{100});
+  const auto began = now_.mono;
+  while (Shares().at("web-2") == 512 && now_.mono - began < seconds{1})
+    Tick(std::max(Micros{1}, Micros{next()}));
+  EXPECT_LE(now_.mono - began, milliseconds{120});
+  EXPECT_EQ(Shares().at("web-2"), 819u) << "both news at once: 0.8 to 0.2";
+  const auto pushed = now_.mono;
+  Report("a2", "web-2", {{"utilization", 0.8}});
+  while (Shares().at("web-2") == 819 && now_.mono - began < seconds{3})
+    Tick(std::max(Micros{1}, Micros{next()}));
+  EXPECT_EQ(Shares().at("web-2"), 512u);
+  EXPECT_GE(now_.mono - pushed, seconds{1});
+  EXPECT_LE(now_.mono - pushed, seconds{1} + milliseconds{1});
+}
+
 TEST_F(LearnTest, SlowStartGrowsTheShareOnceASecond) {
   config_.services[0].selection.slow_start = seconds{10};
   StartWeb();
