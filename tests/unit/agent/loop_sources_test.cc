@@ -1,13 +1,11 @@
-// The whole agent with every source of metrics, also those that misbehave.
+// The whole agent with every source of metrics.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <set>
 #include <thread>
 
-#include "fake_nvml_state.h"
-#include "loop_fixture.h"
+#include "loop_sources_fixture.h"
 
 namespace dyncast::agent {
 namespace {
@@ -15,77 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using After = TestServer::After;
-
-config::ScrapedMetric Metric(const std::string& name, const std::string& from) {
-  config::ScrapedMetric metric;
-  metric.name = name;
-  metric.from = from;
-  return metric;
-}
-
-config::InstanceConfig WithPlugin(const std::string& name, uint16_t port, const std::string& script,
-                                  milliseconds interval = milliseconds(200)) {
-  config::InstanceConfig instance = OnLoopback(name, port);
-  instance.plugins = {{.command = {"/bin/sh", "-c", script},
-                       .interval = interval,
-                       .timeout = interval / 2,
-                       .metrics = {Metric("queue", "queue_length")}}};
-  return instance;
-}
-
-// The worst distance between heartbeats, by the agent's own clock, over the next `count`.
-Micros WorstHeartbeat(Subscriber* subscriber, int count) {
-  WallTime last{};
-  Micros worst{0};
-  for (int i = 0; i <= count;) {
-    const auto message = subscriber->Until([](const wire::AgentMessage&) { return true; });
-    if (!message) return Micros::max();
-    if (!std::holds_alternative<wire::Heartbeat>(message->body)) continue;
-    if (i++ > 0) worst = std::max<Micros>(worst, message->sent_at - last);
-    last = message->sent_at;
-  }
-  return worst;
-}
-
-// A connection that an application keeps to post over.
-class Poster {
- public:
-  explicit Poster(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    const auto end = std::chrono::steady_clock::now() + seconds(10);
-    while (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-           std::chrono::steady_clock::now() < end) {
-    }
-    const timeval wait{.tv_sec = 10, .tv_usec = 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-  }
-  ~Poster() { close(fd_); }
-  // The answer's status; 0 if there was none.
-  int Post(const std::string& instance, const std::string& text) {
-    TestServer::Say(fd_, "POST /v1/load/" + instance +
-                             " HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: " +
-                             std::to_string(text.size()) + "\r\n\r\n" + text);
-    std::string said;
-    char buffer[1024];
-    while (said.find("\r\n\r\n") == std::string::npos) {
-      const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
-      if (got <= 0) return 0;
-      said.append(buffer, static_cast<size_t>(got));
-    }
-    return std::stoi(said.substr(said.find(' ')));
-  }
-
- private:
-  int fd_;
-};
-
-uint16_t FreePort() {
-  const Listener listener;
-  return listener.port();
-}
 
 TEST(LoopSources, APluginIsRunAndReported) {
   Subscriber subscriber;
@@ -111,26 +38,6 @@ TEST(LoopSources, APluginIsRunAndReported) {
   EXPECT_TRUE(report(std::nullopt)) << "exit status 1";
   agent.Stop();
   EXPECT_GE(agent.loop().counters().plugins_failed, 4u);
-}
-
-TEST(LoopSources, PluginsThatHangOrFloodDelayNothing) {
-  Subscriber subscriber;
-  const Listener listener;
-  std::vector<config::InstanceConfig> instances;
-  for (int i = 0; i < 4; ++i) {
-    const std::string n = std::to_string(i);
-    instances.push_back(
-        WithPlugin("hang" + n, listener.port(), "sleep 3600 & sleep 3600", milliseconds(2000)));
-    instances.push_back(WithPlugin("flood" + n, listener.port(), "yes queue_length 1"));
-    instances.push_back(WithPlugin("shout" + n, listener.port(), "yes >&2", milliseconds(2000)));
-  }
-  instances.push_back(WithPlugin("good", listener.port(), "echo queue_length 7"));
-  Running agent(Config(subscriber, instances));
-  ASSERT_TRUE(subscriber.UntilBody<wire::Report>(
-      [](const wire::Report& r) { return r.instance == "good" && Value(r, metric::kQueue) == 7; }));
-  EXPECT_LT(WorstHeartbeat(&subscriber, 40), milliseconds(1000));
-  agent.Stop();
-  EXPECT_GT(agent.loop().counters().plugins_failed, 8u);
 }
 
 TEST(LoopSources, LoadReportsComeWithTheHealthCheck) {
@@ -308,126 +215,6 @@ TEST(LoopSources, AMetricThatJumpsIsSaidNoMoreThanAllowed) {
   std::printf("%d posts, %d reports in %.1f s; sent %llu, held back %llu\n", posted.load(), reports, took,
               static_cast<unsigned long long>(updates.sent()),
               static_cast<unsigned long long>(updates.suppressed()));
-}
-
-TEST(LoopSources, PostedGarbageAndFloodsDelayNothing) {
-  Subscriber subscriber;
-  const Listener listener;
-  const uint16_t port = FreePort();
-  config::InstanceConfig instance = OnLoopback("a", listener.port());
-  instance.orca.emplace();
-  instance.orca->post = true;
-  config::AgentConfig config = Config(subscriber, {instance});
-  config.orca_listen = "127.0.0.1:" + std::to_string(port);
-  Running agent(config);
-  ASSERT_TRUE(subscriber.UntilBody<wire::Report>([](const wire::Report&) { return true; }));
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> attackers;
-  attackers.emplace_back([&] {  // as fast as it can
-    while (!stop) {
-      Poster poster(port);
-      for (int i = 0; i < 100 && !stop; ++i) poster.Post("a", std::string("\0\xff{]=", 5));
-    }
-  });
-  attackers.emplace_back([&] {  // bytes that never end
-    const std::string noise(65536, 'x');
-    while (!stop) {
-      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      sockaddr_in address{};
-      address.sin_family = AF_INET;
-      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      address.sin_port = htons(port);
-      if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-        TestServer::Say(
-            fd, "POST /v1/load/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n");
-        while (!stop && send(fd, noise.data(), noise.size(), MSG_NOSIGNAL) > 0) {
-        }
-      }
-      close(fd);
-    }
-  });
-  EXPECT_LT(WorstHeartbeat(&subscriber, 40), milliseconds(1000));
-  stop = true;
-  for (std::thread& attacker : attackers) attacker.join();
-  EXPECT_EQ(Poster(port).Post("a", "eps=1"), 204);
-  agent.Stop();
-  EXPECT_GT(agent.loop().counters().load_reports_refused, 10u);
-}
-
-TEST(LoopSources, APageOf100MegabytesOrWithoutAnEndIsCutOff) {
-  Subscriber subscriber;
-  std::atomic<uint64_t> sent_bytes{0};
-  TestServer server(
-      [](int fd, const std::string&) { return TestServer::Answer(fd, 200, "queue_length 7\n"); });
-  config::InstanceConfig instance = OnLoopback("a", server.port());
-  instance.health.kind = config::HealthCheckKind::kNone;
-  instance.scrape.emplace();
-  instance.scrape->url = "http://127.0.0.1:" + std::to_string(server.port()) + "/metrics";
-  instance.scrape->timeout = milliseconds(400);
-  instance.scrape->metrics = {Metric("queue", "queue_length")};
-  Running agent(Config(subscriber, {instance}));
-  const auto reported = [&](std::optional<double> wanted) {
-    return subscriber.UntilBody<wire::Report>([&](const wire::Report& r) {
-      return Value(r, metric::kQueue) == wanted && Value(r, metric::kLoad1);
-    });
-  };
-  ASSERT_TRUE(reported(7));
-  constexpr uint64_t kHuge = 100'000'000;
-  const std::string line = "queue_length{x=\"" + std::string(4000, 'y') + "\"} 1\n";
-  const auto pour = [&](int fd, const std::string& head) {
-    TestServer::Say(fd, head);
-    uint64_t sent = 0;
-    while (sent < kHuge) {
-      const ssize_t n = send(fd, line.data(), line.size(), MSG_NOSIGNAL);
-      if (n <= 0) break;
-      sent += static_cast<uint64_t>(n);
-    }
-    sent_bytes = std::max<uint64_t>(sent_bytes, sent);
-    return After::kClose;
-  };
-  const std::vector<TestServer::Handler> bad = {
-      [&](int fd, const std::string&) {
-        return pour(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kHuge) + "\r\n\r\n");
-      },
-      [&](int fd, const std::string&) { return pour(fd, "HTTP/1.0 200 OK\r\n\r\n"); },
-      [&](int fd, const std::string&) {
-        return pour(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n");
-      },
-      [&](int fd, const std::string&) {  // a byte now and then, for ever: the deadline ends it
-        TestServer::Say(fd, "HTTP/1.0 200 OK\r\n\r\nqueue_len");
-        return After::kHang;
-      }};
-  for (size_t i = 0; i < bad.size(); ++i) {
-    server.SetHandler(bad[i]);
-    EXPECT_TRUE(reported(std::nullopt)) << i;
-    EXPECT_LT(WorstHeartbeat(&subscriber, 10), milliseconds(1000)) << i;
-    server.SetHandler(
-        [](int fd, const std::string&) { return TestServer::Answer(fd, 200, "queue_length 7\n"); });
-    EXPECT_TRUE(reported(7)) << i;
-  }
-  EXPECT_LT(sent_bytes, 20'000'000u) << "nobody read more than the bound and what sockets hold";
-}
-
-TEST(LoopSources, AGpuLibraryThatHangsDelaysNoHeartbeat) {
-  FakeNvmlState state;
-  state.Say("device 50 1 4\n");
-  Subscriber subscriber;
-  const Listener listener;
-  config::AgentConfig config = Config(subscriber, {OnLoopback("a", listener.port())});
-  config.gpu = config::GpuConfig{.library = FAKE_NVML, .timeout = milliseconds(200)};
-  Running agent(config);
-  const auto reported = [&](std::optional<double> wanted) {
-    return subscriber.UntilBody<wire::Report>([&](const wire::Report& r) {
-      return Value(r, metric::kGpuUtilization) == wanted && Value(r, metric::kLoad1);
-    });
-  };
-  ASSERT_TRUE(reported(0.5));
-  state.Hang();
-  ASSERT_TRUE(reported(std::nullopt));
-  EXPECT_LT(WorstHeartbeat(&subscriber, 20), milliseconds(1000));
-  const auto before = std::chrono::steady_clock::now();
-  agent.Stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(2));
 }
 
 }  // namespace
