@@ -56,33 +56,47 @@ bool Neighbors::Ask(const SwitchPlan& plan, const IpAddress& target, Effects* ef
   return true;
 }
 
+Micros Neighbors::GapAfter(uint32_t tries) {
+  if (tries > kQuickTries) return kSlowRetry;
+  return std::min<Micros>(kAskGap, Micros{kFirstGap} * (1 << (tries - 1)));
+}
+
+void Neighbors::Hold(const NeighborWanted& event, bool target, MonoTime now) {
+  size_t for_it = 0;
+  size_t in_all = 0;
+  for (const Held& held : held_) {
+    if (held.target != target) continue;
+    ++in_all;
+    if (held.at == event.at && held.neighbor == event.neighbor) ++for_it;
+  }
+  if (for_it >= (target ? kHeldPerTarget : kHeldPerOther) ||
+      in_all >= (target ? kHeldForTargets : kHeldForOthers)) {
+    ++held_dropped_;
+    return;
+  }
+  held_.push_back({.at = event.at,
+                   .neighbor = event.neighbor,
+                   .target = target,
+                   .until = now + kHoldTime,
+                   .packet = {event.packet.begin(), event.packet.end()}});
+}
+
 void Neighbors::Wanted(const NeighborWanted& event, const SwitchPlan* plan, MonoTime now, Effects* effects) {
   DropOld(now);
   if (plan == nullptr || FindOnLink(*plan, event.neighbor).port == nullptr) {
     ++held_dropped_;
     return;
   }
-  const auto waiting = std::count_if(held_.begin(), held_.end(), [&](const Held& h) {
-    return h.at == event.at && h.neighbor == event.neighbor;
-  });
-  if (static_cast<size_t>(waiting) < kHeldPerNeighbor && held_.size() < kHeldInAll) {
-    held_.push_back({.at = event.at,
-                     .neighbor = event.neighbor,
-                     .until = now + kHoldTime,
-                     .packet = {event.packet.begin(), event.packet.end()}});
-  } else {
-    ++held_dropped_;
-  }
-
   PerSwitch& sw = switches_[event.at];
   const auto target = sw.targets.find(event.neighbor);
+  Hold(event, target != sw.targets.end(), now);
   if (target != sw.targets.end()) {
     // Its answer was forgotten by the switch: asking starts over, but never faster than the gap.
     Target& t = target->second;
     if (t.tries == 0 || now >= t.next_ask) {
       Ask(*plan, event.neighbor, effects);
       t.tries = std::max(t.tries, 1u);
-      t.next_ask = now + kAskGap;
+      t.next_ask = now + GapAfter(t.tries);
     } else {
       t.next_ask = std::min(t.next_ask, now + kAskGap);
     }
@@ -127,7 +141,7 @@ void Neighbors::AskDue(PerSwitch* sw, const SwitchPlan& plan, MonoTime now, Effe
     if (target.next_ask > now) continue;
     Ask(plan, address, effects);
     ++target.tries;
-    target.next_ask = now + (target.tries <= kQuickTries ? kAskGap : kSlowRetry);
+    target.next_ask = now + GapAfter(target.tries);
   }
   std::erase_if(sw->asked, [now](const auto& entry) { return now - entry.second >= kAskGap; });
 }

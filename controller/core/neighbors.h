@@ -1,5 +1,6 @@
 // MACs of neighbours: whom to ask for and when, and packets that wait for an answer. The switch keeps the
-// answers itself; here is only what makes it learn them. Bounded: 4 packets a neighbour, 256 in all, 1 s.
+// answers itself; here is only what makes it learn them. Next hops and D-BIDs of the plan have room of their
+// own, so that nobody who asks for strange addresses can take it. Packets wait for 1 s at most.
 #pragma once
 
 #include <chrono>
@@ -17,10 +18,17 @@ namespace dyncast::core {
 
 class Neighbors {
  public:
-  static constexpr size_t kHeldPerNeighbor = 4;
-  static constexpr size_t kHeldInAll = 256;
+  // Packets that wait for one neighbour, and in all; of the plan's (many flows meet in one next hop), and of
+  // others.
+  static constexpr size_t kHeldPerTarget = 128;
+  static constexpr size_t kHeldForTargets = 512;
+  static constexpr size_t kHeldPerOther = 16;
+  static constexpr size_t kHeldForOthers = 256;
   static constexpr std::chrono::seconds kHoldTime{1};
-  static constexpr std::chrono::seconds kAskGap{1};      // between two questions for one neighbour
+  // Between two questions for one neighbour; for one of the plan's, which may answer at any moment while a
+  // fabric starts, the first gaps are shorter: kFirstGap, doubled with each question.
+  static constexpr std::chrono::seconds kAskGap{1};
+  static constexpr std::chrono::milliseconds kFirstGap{100};
   static constexpr std::chrono::seconds kRefresh{30};    // of one that answered
   static constexpr std::chrono::seconds kSlowRetry{10};  // of one that did not answer kQuickTries times
   static constexpr uint32_t kQuickTries = 10;
@@ -63,9 +71,12 @@ class Neighbors {
   struct Held {
     SwitchId at;
     IpAddress neighbor;
+    bool target = false;
     MonoTime until{};
     std::vector<uint8_t> packet;
   };
+  static Micros GapAfter(uint32_t tries);
+  void Hold(const NeighborWanted& event, bool target, MonoTime now);
   void DropOld(MonoTime now);
   void AskDue(PerSwitch* sw, const SwitchPlan& plan, MonoTime now, Effects* effects);
   bool Ask(const SwitchPlan& plan, const IpAddress& target, Effects* effects);
