@@ -141,6 +141,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   ovsdb::OvsdbManager bridges_;
 
   Now now_{};
+  MonoTime look_again_ = MonoTime::min();  // at OVSDB and the metric socket
   uint64_t unreadable_packets_ = 0;
   core::Effects effects_;  // scratch
   std::vector<std::unique_ptr<SwitchEntry>> switches_;

@@ -7,9 +7,9 @@ namespace dyncast::openflow {
 namespace {
 
 constexpr uint32_t kMaxBundledAttempts = 2;
-// With 1 ms ticks bundles begin to spread at 8,000 bindings a second, and are 5 ms apart from 16,000 on.
+// With 1 ms ticks bundles begin to spread at 8,000 bindings a second, and are soon 10 ms apart.
 constexpr size_t kOpsPerTick = 4;
-constexpr size_t kMostTicks = 5;
+constexpr size_t kMostTicks = 10;
 constexpr size_t kMaxSuperseded = 1024;  // beside as many as there are live ones
 
 }  // namespace

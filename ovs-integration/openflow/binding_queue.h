@@ -1,7 +1,7 @@
 // The bindings on their way to one switch: queued, in flight, refused. Pure: `now` comes in, messages go out.
 //
 // Operations are kept by key, later ones win, and leave together: at most one bundle a tick, or when a bundle
-// is full. Under load a bundle waits up to five ticks: each costs the switch a look at all its datapath
+// is full. Under load a bundle waits up to ten ticks: each costs the switch a look at all its datapath
 // flows. Several bundles may be in flight: the switch handles them in order. A bundle fails as a whole; the
 // flow that the switch names is reported as refused and the others are sent again. After two failures, or
 // when the switch names no flow, they are sent one by one with a barrier behind: slower, but each stands for

@@ -31,6 +31,8 @@ constexpr size_t kMaxConnections = 4096;
 // A switch that learns sends a small segment for each binding. To be woken by each costs the switch, in whose
 // time a local peer is woken and acknowledges, half as much as the binding itself: leave them a moment.
 constexpr Micros kLearnedPause{1000};
+// A look for new connections costs a system call: under load not in each turn.
+constexpr Micros kAcceptGap{1000};
 
 struct StreamClose {
   void operator()(stream* s) const { stream_close(s); }
@@ -86,6 +88,8 @@ struct SwitchServer::Impl : Session::Host {
   std::unordered_map<DatapathId, Switch> switches;
   std::vector<std::unique_ptr<Connection>> connections;
   MonoTime now{};  // of the current or last turn
+  MonoTime accept_again = MonoTime::min();
+  bool looked = false;  // for new connections, in this turn
 };
 
 SwitchCounters* SwitchServer::Impl::OnIdentified(Session* session, DatapathId dpid, std::string* why) {
@@ -245,7 +249,11 @@ void SwitchServer::SetExpected(std::vector<DatapathId> expected) {
 
 void SwitchServer::Run(Now now) {
   impl_->now = now.mono;
-  impl_->Accept(now.mono);
+  impl_->looked = now.mono >= impl_->accept_again;
+  if (impl_->looked) {
+    impl_->accept_again = now.mono + kAcceptGap;
+    impl_->Accept(now.mono);
+  }
   // A callback may not add connections, so the indices stay valid.
   for (size_t i = 0; i < impl_->connections.size(); ++i) {
     Connection* c = impl_->connections[i].get();
@@ -260,7 +268,11 @@ void SwitchServer::Run(Now now) {
 }
 
 void SwitchServer::Wait(Now now) {
-  for (const auto& p : impl_->listeners) pstream_wait(p.get());
+  if (impl_->looked) {
+    for (const auto& p : impl_->listeners) pstream_wait(p.get());
+  } else {
+    WakeAt(impl_->accept_again);
+  }
   for (const auto& c : impl_->connections) {
     stream_run_wait(c->socket.get());
     if (now.mono < c->read_again) {
