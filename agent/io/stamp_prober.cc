@@ -45,10 +45,14 @@ struct StampProber::Probe {
   // Where the times of the last answer came from, so that a change is told.
   std::string times;
 
+  // Why the network takes no packets, as it was told; empty: it does, or says nothing.
+  std::string closed;
+
   // For the log: WHAT of the path to this peer.
   std::string What(std::string_view what) const {
     return (config.address.is_v4() ? "ipv4-path-" : "ipv6-path-") + std::string(what);
   }
+  std::string_view Family() const { return config.address.is_v4() ? "IPv4" : "IPv6"; }
 };
 
 StampProber::StampProber(Poller* poller, Problems* problems)
@@ -88,7 +92,8 @@ void StampProber::Configure(const std::vector<config::ProbeConfig>& probes, Mono
                                       .next_send = now + Micros(config.interval) * static_cast<int64_t>(i) /
                                                              static_cast<int64_t>(probes.size()),
                                       .next_open = now,
-                                      .times = {}});
+                                      .times = {},
+                                      .closed = {}});
     if (key) {
       Open(probe.get(), now);
     } else {
@@ -124,8 +129,7 @@ void StampProber::Open(Probe* probe, MonoTime now) {
   } else {
     opened = socket.error();
   }
-  if (!opened)
-    return problems_->Failed(kSocketCode, probe->config.peer, probe->What("socket"), opened.error());
+  if (!opened) return Failed(probe, "socket", opened.error());
   problems_->Works(probe->config.peer, probe->What("socket"));
   probe->socket = std::move(*socket);
 }
@@ -139,12 +143,22 @@ void StampProber::SendDue(Probe* probe, MonoTime now) {
   if (probe->socket.fd() < 0) return;
   const Status sent = probe->socket.Send(octets, probe->session.last_sequence());
   if (sent) return;
-  problems_->Failed(kSocketCode, probe->config.peer, probe->What("packets"), sent.error());
+  Failed(probe, "packets", sent.error());
   // The route or the source address may be another by now.
-  if (sent.error().code != Errc::kUnavailable) {
-    Close(probe);
-    probe->next_open = now + kRetry;
+  Close(probe);
+  probe->next_open = now + kRetry;
+}
+
+// A peer that is away, or no way to it, is what a path is measured for: told once, and shown as its losses.
+// What this host refuses is a problem.
+void StampProber::Failed(Probe* probe, std::string_view what, const Error& error) {
+  if (error.code != Errc::kUnavailable) {
+    return problems_->Failed(kSocketCode, probe->config.peer, probe->What(what), error);
   }
+  if (probe->closed == error.message) return;
+  probe->closed = error.message;
+  DYN_LOG(kInfo, "agent", "path-closed", "peer={} family={} why=\"{}\"", probe->config.peer, probe->Family(),
+          probe->closed);
 }
 
 void StampProber::OnTimers(MonoTime now) {
@@ -180,8 +194,8 @@ void StampProber::NoteTimes(Probe* probe, const StampSocket::Received& received)
   times += sums.kernel_sent != 0 ? " sent=kernel" : " sent=agent";
   if (times == probe->times) return;
   probe->times = std::move(times);
-  DYN_LOG(kInfo, "agent", "stamp-times", "peer={} family={} {}", probe->config.peer,
-          probe->config.address.is_v4() ? "IPv4" : "IPv6", probe->times);
+  DYN_LOG(kInfo, "agent", "stamp-times", "peer={} family={} {}", probe->config.peer, probe->Family(),
+          probe->times);
 }
 
 void StampProber::OnEvents(Probe* probe) {
@@ -194,7 +208,7 @@ void StampProber::OnEvents(Probe* probe) {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
     const auto received = probe->socket.Receive(&buffer_);
     if (!received) {
-      problems_->Failed(kSocketCode, probe->config.peer, probe->What("packets"), received.error());
+      Failed(probe, "packets", received.error());
       continue;
     }
     if (!*received) return;
@@ -202,6 +216,9 @@ void StampProber::OnEvents(Probe* probe) {
         probe->session.OnReply((*received)->octets, (*received)->wall_ns, ReadClocks().mono);
     if (fate == StampFate::kTaken) {
       problems_->Works(probe->config.peer, probe->What("packets"));
+      if (!std::exchange(probe->closed, {}).empty()) {
+        DYN_LOG(kInfo, "agent", "path-open", "peer={} family={}", probe->config.peer, probe->Family());
+      }
       NoteTimes(probe, **received);
     }
     NoteFate(*probe, fate);
@@ -227,9 +244,9 @@ void StampProber::LogCounters() const {
         kInfo, "agent", "stamp-session",
         "peer={} family={} sent={} answered={} lost={} late={} duplicates={} reordered={} short={} forged={} "
         "unexpected={} clock_steps={} kernel_sent={} kernel_received={}",
-        probe->config.peer, probe->config.address.is_v4() ? "IPv4" : "IPv6", sums.sent, sums.taken, sums.lost,
-        sums.late, sums.duplicates, sums.reordered, sums.short_packets, sums.forged, sums.unexpected,
-        sums.clock_steps, sums.kernel_sent, sums.kernel_received);
+        probe->config.peer, probe->Family(), sums.sent, sums.taken, sums.lost, sums.late, sums.duplicates,
+        sums.reordered, sums.short_packets, sums.forged, sums.unexpected, sums.clock_steps, sums.kernel_sent,
+        sums.kernel_received);
   }
 }
 

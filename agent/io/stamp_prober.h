@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/core/stamp_session.h"
@@ -42,6 +43,7 @@ class StampProber {
   void Close(Probe* probe);
   void SendDue(Probe* probe, MonoTime now);
   void OnEvents(Probe* probe);
+  void Failed(Probe* probe, std::string_view what, const Error& error);
   void NoteFate(const Probe& probe, StampFate fate);
   void NoteTimes(Probe* probe, const StampSocket::Received& received);
 

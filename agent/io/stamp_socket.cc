@@ -25,11 +25,16 @@ Error SystemError(const char* what) {
   return MakeError(Errc::kIo, std::string(what) + ": " + std::strerror(errno));
 }
 
-// What the network said of a packet, the same for every call that may be told.
-Error NetworkError() {
-  if (errno == ECONNREFUSED)
-    return MakeError(Errc::kUnavailable, "refused: nothing listens at the peer's port");
-  return MakeError(Errc::kIo, std::string("can't be sent: ") + std::strerror(errno));
+// What the network said, the same for every call that may be told: kUnavailable. Else kIo.
+Error NetworkError(const char* what) {
+  switch (errno) {
+    case ECONNREFUSED: return MakeError(Errc::kUnavailable, "nothing listens at the peer's port");
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN: return MakeError(Errc::kUnavailable, std::strerror(errno));
+    default: return SystemError(what);
+  }
 }
 
 Status SetInt(int fd, int level, int option, int value, const char* what) {
@@ -143,7 +148,7 @@ Result<StampSocket> StampSocket::OpenSender(const IpEndpoint& peer, const std::o
   }
   const socklen_t size = ToSockaddr(peer.address, peer.port, &storage);
   if (connect(made.fd_, reinterpret_cast<const sockaddr*>(&storage), size) != 0) {
-    Error error = SystemError("connect");
+    Error error = NetworkError("connect");
     error.where = peer.ToString();
     return error;
   }
@@ -193,7 +198,7 @@ Result<std::optional<StampSocket::Received>> StampSocket::Receive(std::vector<ch
   const ssize_t got = recvmsg(fd_, &message, MSG_DONTWAIT);
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::optional<Received>();
-    return NetworkError();
+    return NetworkError("receive");
   }
   received.wall_ns = UnixNanos();
   received.octets = {buffer->data(), static_cast<size_t>(got)};
@@ -216,7 +221,7 @@ Status StampSocket::Send(std::string_view octets, uint32_t tag) {
   // That an earlier packet met a closed port is told here, and this one did not go: once more.
   if (sent < 0 && errno == ECONNREFUSED) sent = send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL);
   if (sent < 0) {
-    Error error = NetworkError();
+    Error error = NetworkError("send");
     RestartNumbers();  // whether the kernel has numbered it nobody knows
     return error;
   }

@@ -40,7 +40,8 @@ class StampSocket {
   StampSocket(StampSocket&& other) noexcept;
   StampSocket& operator=(StampSocket&& other) noexcept;
 
-  // Towards one reflector: connected, with a port of the kernel's choice. `source` may be absent.
+  // Towards one reflector: connected, with a port of the kernel's choice. `source` may be absent. Here, in
+  // Receive and in Send kUnavailable is the network's word: no route, nobody there.
   static Result<StampSocket> OpenSender(const IpEndpoint& peer, const std::optional<IpAddress>& source);
   // Listens; of an IPv6 address, for IPv6 only.
   static Result<StampSocket> OpenReflector(const IpEndpoint& listen);

@@ -205,7 +205,7 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
   for (const std::string& agent : agents_.TakeSilent(now.mono)) {
     Tell("agent-silent", agent, {}, now, effects);
     registry_.AgentSilent(agent, now);
-    paths_.Forget(agent);
+    ForgetPaths(agent, now, effects);
   }
   registry_.Tick(now);
   UpdateDueShares(now, effects);
@@ -230,6 +230,7 @@ void Core::Impl::On(const Tick&, Now now, Effects* effects) {
     const size_t generation_rows = GenerationRows(*sw);
     effects->emplace_back(CountBindings{
         .at = sw->id, .generations = generation_rows > 0 && generation_rows <= kCountedGenerations});
+    effects->emplace_back(CountPorts{sw->id});
   }
   if (now.mono >= next_sweep_) SweepStale(now, effects);
   UpdateDeadline(now.mono);

@@ -64,7 +64,7 @@ void Core::Impl::On(const AgentSaid& event, Now now, Effects* effects) {
            effects);
     }
   } else if (const auto* paths = std::get_if<wire::Paths>(&message.body)) {
-    TakePaths(message.agent, *paths, now);
+    TakePaths(message.agent, *paths, now, effects);
   }
   if (refusal) {
     Refused(message.agent, *refusal, now, effects);
@@ -84,7 +84,7 @@ void Core::Impl::LookSoonAt(const std::string& instance, MonoTime now) {
   if (service != nullptr) LookSoon(service, now);
 }
 
-void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, Now now) {
+void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, Now now, Effects* effects) {
   uint64_t refused = paths.refused_paths;
   std::vector<PathSample> samples;
   samples.reserve(paths.paths.size());
@@ -96,9 +96,14 @@ void Core::Impl::TakePaths(const std::string& agent, const wire::Paths& paths, N
     }
     samples.push_back(sample);
   }
+  Emit(PathsRecord{.agent = agent, .at = now.wall, .paths = samples}, effects);
   paths_.Set(agent, std::move(samples), now.mono);
   services_.ForEach([&](Service& service) { LookSoon(&service, now.mono); });
   if (refused > 0) counters_["paths-refused"] += refused;
+}
+
+void Core::Impl::ForgetPaths(const std::string& agent, Now now, Effects* effects) {
+  if (paths_.Forget(agent)) Emit(PathsRecord{.agent = agent, .at = now.wall, .paths = {}}, effects);
 }
 
 void Core::Impl::On(const DrainRequested& event, Now now, Effects*) {

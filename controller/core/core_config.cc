@@ -51,6 +51,11 @@ void Core::Impl::Configure(std::shared_ptr<const config::FabricConfig> config, N
     if (sw && named.count(sw->id) == 0) DropSwitch(sw.get(), EndReason::kFlowLost, effects, now);
   }
   agents_.Configure(*config_);
+  std::set<std::string> unlisted;
+  for (const PathTable::Row& row : paths_.Rows(now.mono)) {
+    if (agents_.Allowance(row.from) == nullptr) unlisted.emplace(row.from);
+  }
+  for (const std::string& agent : unlisted) ForgetPaths(agent, now, effects);
   paths_.Retain([this](std::string_view agent) { return agents_.Allowance(agent) != nullptr; });
   registry_.Configure(*config_, now);
   plans_dirty_ = true;
@@ -65,6 +70,7 @@ void Core::Impl::DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now 
   });
   for (const auto& [key, why] : ended) End(key, why, std::nullopt, std::nullopt, now, effects);
   neighbors_.Disconnected(sw->id);
+  ForgetLinks(sw, now, effects);
   sw->configured = false;
   sw->connected = false;
   sw->synced = false;

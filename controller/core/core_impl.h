@@ -18,6 +18,7 @@
 #include "controller/core/core.h"
 #include "controller/core/dispatch.h"
 #include "controller/core/id_allocator.h"
+#include "controller/core/links.h"
 #include "controller/core/neighbors.h"
 #include "controller/core/paths.h"
 #include "controller/core/planner.h"
@@ -51,6 +52,8 @@ struct Switch {
   DispatchMap dispatch;                    // of configured services
   MonoTime next_count{};
   std::optional<MonoTime> last_counted;  // on this connection
+  LinkTable links;                       // likewise
+  bool links_told = false;               // they stand in the database
   uint64_t demands = 0;
   uint64_t plan_changes = 0;
   uint64_t refused_flows = 0;
@@ -87,6 +90,7 @@ struct Core::Impl {
   void On(const MonitorGap& event, Now now, Effects* effects);
   void On(const BindingsCounted& event, Now now, Effects* effects);
   void On(const UnboundCounted& event, Now now, Effects* effects);
+  void On(const PortsCounted& event, Now now, Effects* effects);
   void On(const NeighborWanted& event, Now now, Effects* effects);
   void On(const NeighborFound& event, Now now, Effects* effects);
   void On(const IcmpErrorArrived& event, Now now, Effects* effects);
@@ -106,8 +110,11 @@ struct Core::Impl {
   void UnbindService(ServiceId service, const std::set<SwitchId>& where, Effects* effects, Now now);
   void DropSwitch(Switch* sw, EndReason reason, Effects* effects, Now now);
 
-  // The network between agents.
-  void TakePaths(const std::string& agent, const wire::Paths& paths, Now now);
+  // The network between agents, and the switches' ports.
+  std::vector<LinkView> LinksOf(const Switch& sw, MonoTime now) const;
+  void ForgetLinks(Switch* sw, Now now, Effects* effects);
+  void TakePaths(const std::string& agent, const wire::Paths& paths, Now now, Effects* effects);
+  void ForgetPaths(const std::string& agent, Now now, Effects* effects);
   // The agent beside a switch, a D-Forwarder's D-Router's where it names none; empty: not known.
   const std::string& PlaceOf(const Switch& sw) const;
 

@@ -24,6 +24,7 @@ void Core::Impl::On(const SwitchFound& event, Now now, Effects* effects) {
   const bool was_connected = std::exchange(sw->connected, true);
   sw->synced = false;
   sw->last_counted.reset();
+  ForgetLinks(sw, now, effects);
   const bool first = !std::exchange(sw->found_before, true);
   AdoptDispatch(event, sw, first, now);
   services_.ForEach([&](Service& service) {
@@ -172,6 +173,7 @@ void Core::Impl::On(const SwitchLost& event, Now now, Effects* effects) {
   sw->serving = false;
   sw->endpoint_known = false;
   sw->last_counted.reset();
+  ForgetLinks(sw, now, effects);
   sw->last_error = event.reason;
   plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whom they ask now
   neighbors_.Disconnected(sw->id);

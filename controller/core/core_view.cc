@@ -123,7 +123,8 @@ FabricView Core::View(Now now) const {
                              .monitor_gaps = sw->monitor_gaps,
                              .asks = asked == nullptr ? "" : asked->config.name,
                              .misses = sw->misses,
-                             .last_error = sw->last_error});
+                             .last_error = sw->last_error,
+                             .links = impl.LinksOf(*sw, now.mono)});
   }
   for (const auto& [name, value] : impl.counters_) view.counters[name] = value;
   view.counters["demands"] = impl.demands_;

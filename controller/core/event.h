@@ -16,6 +16,7 @@
 #include "schema/base/time.h"
 #include "schema/config/fabric.h"
 #include "schema/model/binding.h"
+#include "schema/model/port.h"
 #include "schema/model/record.h"
 #include "schema/model/switch_plan.h"
 #include "schema/wire/message.h"
@@ -135,6 +136,11 @@ struct UnboundCounted {
   SwitchId at;
   std::vector<UnboundPackets> packets;
 };
+// What the switch counted at its ports, all of them.
+struct PortsCounted {
+  SwitchId at;
+  std::vector<PortCounters> ports;
+};
 // A packet to a neighbour (next hop, D-BID, client) whose MAC the switch does not know.
 struct NeighborWanted {
   SwitchId at;
@@ -158,8 +164,8 @@ struct Tick {};
 
 using Event = std::variant<ConfigChanged, AgentSaid, PortsKnown, SwitchFound, SwitchSynced, SwitchLost,
                            DemandArrived, BindingFlowEnded, BindingFlowRefused, BindingsLearned, MonitorGap,
-                           BindingsCounted, UnboundCounted, NeighborWanted, NeighborFound, IcmpErrorArrived,
-                           FragmentArrived, TtlExceeded, DrainRequested, Tick>;
+                           BindingsCounted, UnboundCounted, PortsCounted, NeighborWanted, NeighborFound,
+                           IcmpErrorArrived, FragmentArrived, TtlExceeded, DrainRequested, Tick>;
 
 // ---- Effects ------------------------------------------------------------------------------------
 
@@ -228,6 +234,10 @@ struct CountBindings {
   SwitchId at;
   bool generations = false;  // those without timeouts too: costs the switch 3 us each
 };
+// Read the counters of the switch's ports.
+struct CountPorts {
+  SwitchId at;
+};
 // Deliver an ICMP error to an instance: outer destination and quoted source become its D-BID.
 struct ForwardIcmpError {
   SwitchId at;
@@ -269,8 +279,8 @@ struct AnswerTtlExceeded {
 
 using Effect =
     std::variant<SetPlan, InstallBinding, RemoveBinding, RemoveBindingsOf, RemoveBindingsAt, ForwardDemand,
-                 RefuseDemand, AskNeighbor, SendHeld, CountBindings, ForwardIcmpError, ReturnIcmpError,
-                 ReturnFragment, SendHello, AnswerTtlExceeded, Record>;
+                 RefuseDemand, AskNeighbor, SendHeld, CountBindings, CountPorts, ForwardIcmpError,
+                 ReturnIcmpError, ReturnFragment, SendHello, AnswerTtlExceeded, Record>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dyncast::core

@@ -23,11 +23,12 @@ void PathTable::Set(std::string_view agent, std::vector<PathSample> samples, Mon
   ++revision_;
 }
 
-void PathTable::Forget(std::string_view agent) {
+bool PathTable::Forget(std::string_view agent) {
   const auto at = said_.find(agent);
-  if (at == said_.end()) return;
+  if (at == said_.end()) return false;
   said_.erase(at);
   ++revision_;
+  return true;
 }
 
 void PathTable::Retain(const std::function<bool(std::string_view agent)>& listed) {

@@ -32,7 +32,8 @@ class PathTable {
   // itself is left out.
   void Set(std::string_view agent, std::vector<PathSample> samples, MonoTime now);
   // What `agent` said is not known any more. What others said of the way to it stays until it expires.
-  void Forget(std::string_view agent);
+  // True if it had said something.
+  bool Forget(std::string_view agent);
   // Only ways between agents that `listed` is true for stay.
   void Retain(const std::function<bool(std::string_view agent)>& listed);
 

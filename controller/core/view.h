@@ -12,6 +12,7 @@
 #include "schema/base/ip.h"
 #include "schema/base/time.h"
 #include "schema/model/path.h"
+#include "schema/model/port.h"
 #include "schema/model/record.h"
 #include "schema/model/score.h"
 #include "schema/model/updates.h"
@@ -108,6 +109,11 @@ struct AgentView {
   std::optional<UpdateCounters> updates;  // by the agent's own count; absent: it does not count
 };
 
+struct LinkView : LinkSample {
+  std::optional<PortNo> number{};    // absent: OVSDB has not told it
+  std::chrono::milliseconds age{0};  // of the counters
+};
+
 struct SwitchView {
   SwitchId id;
   std::string name;
@@ -122,6 +128,7 @@ struct SwitchView {
   std::string asks;           // a D-Forwarder: its D-Router; empty: there is none
   uint64_t misses = 0;        // a D-Forwarder: packets without a binding that it asked about, as counted last
   std::string last_error;
+  std::vector<LinkView> links{};  // in the order of the configuration
 };
 
 // What one agent says of the way to another. `sample.peer` is the other.

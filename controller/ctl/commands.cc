@@ -45,6 +45,8 @@ Result<Answer> Ask(const Client& client, const Command& command) {
     return client.Get(path +
                       Query(command, {"instance", "service", "site", "switch", "level", "category", "name"}));
   }
+  if (command.name == "paths") return client.Get(path + Query(command, {"agent", "peer"}));
+  if (command.name == "links") return client.Get(path + Query(command, {"switch"}));
   if (command.name == "explain") {
     return client.Get(path + Query(command, {"client", "service", "port", "proto", "switch"}));
   }

@@ -85,6 +85,11 @@ void AddCommands(CLI::App* app, Command* command) {
   AddOption(metrics, command, "level", "Only L0, L1 or L2");
   AddOption(metrics, command, "category", "Only compute, communication or service");
   AddOption(metrics, command, "name", "Only this metric");
+  CLI::App* paths = app->add_subcommand("paths", "The network between agents, as they measure it");
+  AddOption(paths, command, "agent", "Only what this agent says");
+  AddOption(paths, command, "peer", "Only of the ways to this agent");
+  CLI::App* links = app->add_subcommand("links", "Traffic and load of the switches' ports");
+  AddOption(links, command, "switch", "Only of this switch");
   CLI::App* bindings = app->add_subcommand("bindings", "Which client is bound to which instance");
   for (const char* name : {"service", "client", "instance", "switch"}) {
     AddOption(bindings, command, name, std::string("Only of this ") + name);

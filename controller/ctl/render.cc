@@ -4,126 +4,11 @@
 
 #include <algorithm>
 
+#include "controller/ctl/lists.h"
 #include "controller/ctl/table.h"
 
 namespace dyncast::ctl {
 namespace {
-
-enum class Kind : uint8_t {
-  kText,
-  kNumber,
-  kDuration,
-  kTime,
-  kAge,
-  kUpOf,
-  kHeard,
-  kState,
-  kSids,
-  kSent,
-  kHeld
-};
-
-struct Column {
-  const char* heading;
-  const char* field;
-  Kind kind = Kind::kText;
-};
-
-struct List {
-  const char* name;
-  std::vector<Column> columns;
-};
-
-const std::vector<List>& Lists() {
-  static const std::vector<List> kLists = {
-      {"services",
-       {{"NAME", "name"},
-        {"D-SID", "sid_v4", Kind::kSids},
-        {"PORTS", "ports"},
-        {"DISPATCH", "dispatch"},
-        {"AFFINITY", "affinity"},
-        {"STORE", "store"},
-        {"POLICY", "policy"},
-        {"UP", "instances_up", Kind::kUpOf},
-        {"BINDINGS", "bindings", Kind::kNumber},
-        {"LIMIT", "binding_limit", Kind::kNumber},
-        {"FULL", "full"},
-        {"DEMANDS", "demands", Kind::kNumber},
-        {"REFUSED", "demands_refused", Kind::kNumber},
-        {"UNBOUND", "demands_unbound", Kind::kNumber}}},
-      {"instances",
-       {{"NAME", "name"},
-        {"SERVICE", "service"},
-        {"D-BID", "bid"},
-        {"AGENT", "agent"},
-        {"STATE", "state", Kind::kState},
-        {"FOR", "in_state_s", Kind::kDuration},
-        {"BINDINGS", "bindings", Kind::kNumber},
-        {"DEMANDS", "demands", Kind::kNumber},
-        {"LOAD", "load", Kind::kNumber},
-        {"CAPACITY", "estimated_capacity", Kind::kNumber},
-        {"REASON", "reason"}}},
-      {"switches",
-       {{"NAME", "name"},
-        {"ROLE", "role"},
-        {"ASKS", "asks"},
-        {"DPID", "dpid"},
-        {"PEER", "peer"},
-        {"STATE", "state"},
-        {"OPENFLOW", "openflow_state"},
-        {"OVSDB", "ovsdb_state"},
-        {"BINDINGS", "bindings", Kind::kNumber},
-        {"DEMANDS", "demands", Kind::kNumber},
-        {"LEARNED", "learned", Kind::kNumber},
-        {"MISSES", "misses", Kind::kNumber},
-        {"REFUSED", "refused_flows", Kind::kNumber},
-        {"LAST ERROR", "last_error"}}},
-      {"agents",
-       {{"NAME", "name"},
-        {"STATE", "silent", Kind::kHeard},
-        {"HEARD", "last_heard_s", Kind::kDuration},
-        {"MESSAGES", "messages", Kind::kNumber},
-        {"GAPS", "gaps", Kind::kNumber},
-        {"REPLAYED", "replayed", Kind::kNumber},
-        {"REFUSED", "refused", Kind::kNumber},
-        {"SENT", "updates", Kind::kSent},
-        {"HELD BACK", "updates", Kind::kHeld},
-        {"LAST REFUSAL", "last_refusal"}}},
-      {"metrics",
-       {{"INSTANCE", "instance"},
-        {"SITE", "site"},
-        {"SERVICE", "service"},
-        {"SWITCH", "switch"},
-        {"LEVEL", "level"},
-        {"CATEGORY", "category"},
-        {"METRIC", "name"},
-        {"VALUE", "value", Kind::kNumber},
-        {"UNIT", "unit"},
-        {"SCORE", "score", Kind::kNumber},
-        {"MEANING", "meaning"},
-        {"SOURCE", "source"},
-        {"STATISTIC", "statistic"},
-        {"WINDOW", "window_s", Kind::kDuration},
-        {"AGE", "age_s", Kind::kDuration}}},
-      {"bindings",
-       {{"SWITCH", "switch"},
-        {"SERVICE", "service"},
-        {"D-SID", "sid"},
-        {"CLIENT", "client"},
-        {"SPORT", "src_port", Kind::kNumber},
-        {"DPORT", "dst_port", Kind::kNumber},
-        {"PROTO", "proto"},
-        {"INSTANCE", "instance"},
-        {"D-BID", "bid"},
-        {"BY", "decided_by"},
-        {"AGE", "created_at", Kind::kAge},
-        {"SEEN", "last_seen_at", Kind::kAge},
-        {"PACKETS", "packets", Kind::kNumber},
-        {"BYTES", "bytes", Kind::kNumber}}},
-      {"events", {{"AT", "at", Kind::kTime}, {"KIND", "kind"}, {"SUBJECT", "subject"}, {"DETAIL", "detail"}}},
-  };
-  return kLists;
-}
 
 double UnixSeconds(WallTime t) { return static_cast<double>(UnixMicros(t)) / 1e6; }
 
@@ -136,6 +21,9 @@ std::string Cell(const Column& column, const Json& row, WallTime now) {
     case Kind::kTime: return FormatTime(value);
     case Kind::kAge:
       return value.is_number() ? FormatDuration(UnixSeconds(now) - value.get<double>()) : FormatValue(value);
+    case Kind::kDelay: return value.is_number() ? FormatDelay(value.get<double>()) : FormatValue(value);
+    case Kind::kShare: return FormatShare(value);
+    case Kind::kBitRate: return value.is_number() ? FormatBitRate(value.get<double>()) : FormatValue(value);
     case Kind::kSent: return FormatValue(Field(value, "sent"));
     case Kind::kHeld: return FormatValue(Field(value, "suppressed"));
     case Kind::kUpOf: return FormatValue(value) + "/" + FormatValue(Field(row, "instances_known"));

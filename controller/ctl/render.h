@@ -15,7 +15,8 @@
 
 namespace dyncast::ctl {
 
-// The lists: "services", "instances", "switches", "agents", "metrics", "bindings", "events".
+// The lists: "services", "instances", "switches", "agents", "metrics", "paths", "links", "bindings",
+// "events".
 Result<std::string> RenderList(std::string_view list, const Json& answer, WallTime now);
 Result<std::string> RenderStatus(const Json& answer);
 Result<std::string> RenderExplain(const Json& answer, WallTime now);

@@ -79,6 +79,16 @@ std::string FormatDuration(double seconds) {
   return fmt::format("{}d{:02}h", whole / 86400, whole / 3600 % 24);
 }
 
+std::string FormatDelay(double seconds) { return fmt::format("{:.2f}ms", seconds > 0 ? seconds * 1e3 : 0.0); }
+
+std::string FormatBitRate(double bit_s) {
+  if (!(bit_s > 0)) bit_s = 0;
+  if (bit_s < 1e3) return fmt::format("{:.0f} bit/s", bit_s);
+  if (bit_s < 1e6) return fmt::format("{:.4g} kbit/s", bit_s / 1e3);
+  if (bit_s < 1e9) return fmt::format("{:.4g} Mbit/s", bit_s / 1e6);
+  return fmt::format("{:.4g} Gbit/s", bit_s / 1e9);
+}
+
 std::string FormatNumber(double value) {
   if (std::abs(value) >= 1000 && std::abs(value) < 1e18) return fmt::format("{:.0f}", value);
   return fmt::format("{:.4g}", value);

@@ -24,6 +24,12 @@ size_t Width(std::string_view utf8);
 // Negative counts as 0.
 std::string FormatDuration(double seconds);
 
+// 0.01029 -> "10.29ms", whatever the size: for columns that are compared. Negative counts as 0.
+std::string FormatDelay(double seconds);
+
+// 12300000 -> "12.3 Mbit/s"; below 1,000 whole bit/s. Negative counts as 0.
+std::string FormatBitRate(double bit_s);
+
 // Whole numbers in full, others with four significant digits (in full from 1000 on).
 std::string FormatNumber(double value);
 

@@ -66,6 +66,8 @@ class Handlers {
   Result<Json> Agents(const Params& params);
   Result<Json> Switches(const Params& params);
   Result<Json> Metrics(const Params& params);
+  Result<Json> Paths(const Params& params);
+  Result<Json> Links(const Params& params);
   // Text for Prometheus, docs/metrics.md. Half a second old at most, or older where pages take long.
   Result<std::string> Prometheus();
   Result<Json> Bindings(const Params& params);

@@ -50,6 +50,12 @@ struct MetricFilter {
   std::optional<ScoreCategory> category;
 };
 Json MetricsJson(const std::vector<core::MetricRow>& rows, const MetricFilter& filter);
+// What agents say of the ways between them; empty filters: any.
+Json PathsJson(const std::vector<core::PathView>& paths, const std::string& agent, const std::string& peer);
+// Ports of switches; an empty filter: all.
+Json LinksJson(const core::FabricView& view, const std::string& switch_name);
+// One port's traffic, without its names.
+Json LinkJson(const core::LinkView& link);
 Json ExplainJson(const core::Explanation& explanation);
 // dispatch learn: what one switch does with the demand, by the slots in force there. Without a complete key
 // (a source port is missing) it says the shares only.

@@ -86,6 +86,7 @@ Result<std::string> Handlers::Prometheus() {
     const Now now = ReadClocks();
     out.view = loop_->core().View(now);
     out.rows = loop_->core().Metrics(now);
+    out.paths = loop_->core().Paths(now);
     out.status.fabric = loop_->config().controller.fabric;
     out.status.intake = loop_->intake();
     out.status.packets_unreadable = loop_->unreadable_packets();

@@ -77,6 +77,8 @@ void ApiServer::Impl::AddRoutes() {
   Route("GET", "/v1/agents", &H::Agents);
   Route("GET", "/v1/switches", &H::Switches);
   Route("GET", "/v1/metrics", &H::Metrics);
+  Route("GET", "/v1/paths", &H::Paths);
+  Route("GET", "/v1/links", &H::Links);
   Route("GET", "/v1/bindings", &H::Bindings);
   Route("GET", "/v1/events", &H::Events);
   Route("GET", "/v1/explain", &H::Explain);

@@ -56,6 +56,13 @@ Json SwitchesJson(const core::FabricView& view, const std::vector<SwitchEdges>& 
       row["ports"] = ports;
     }
     if (i < edges.size() && edges[i].last_sync) row["last_sync"] = SyncFields(*edges[i].last_sync);
+    Json loads = Json::object();
+    for (const core::LinkView& link : s.links) {
+      Json load = LinkJson(link);
+      load.erase("number");  // among `ports`
+      if (!load.empty()) loads[link.port] = std::move(load);
+    }
+    row["link_load"] = loads;
     row["bindings"] = s.bindings;
     row["demands"] = s.demands;
     row["learned"] = s.learned;

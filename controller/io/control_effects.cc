@@ -81,6 +81,8 @@ void ControlLoop::Do(const core::CountBindings& e) {
                         e.generations ? openflow::CountScope::kAll : openflow::CountScope::kTimed);
 }
 
+void ControlLoop::Do(const core::CountPorts& e) { server_.CountPorts(Dpid(e.at)); }
+
 void ControlLoop::Do(const core::ForwardIcmpError& e) {
   pipeline::IcmpErrorAddresses to;
   to.destination = e.bid;

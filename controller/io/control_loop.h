@@ -83,6 +83,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void OnBindingEnded(DatapathId dpid, const FoundBinding& binding, EndReason reason) override;
   void OnBindingRefused(DatapathId dpid, const BindingKey& key, const std::string& error) override;
   void OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> packets) override;
+  void OnPortsCounted(DatapathId dpid, std::vector<PortCounters> ports) override;
   void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) override;
   void OnChecked(DatapathId dpid, uint64_t request, const openflow::SyncReport& static_flows,
                  std::vector<FoundBinding> bindings) override;
@@ -119,6 +120,7 @@ class ControlLoop : public openflow::Listener, public ovsdb::Listener {
   void Do(const core::AskNeighbor& e);
   void Do(const core::SendHeld& e);
   void Do(const core::CountBindings& e);
+  void Do(const core::CountPorts& e);
   void Do(const core::ForwardIcmpError& e);
   void Do(const core::ReturnIcmpError& e);
   void Do(const core::ReturnFragment& e);

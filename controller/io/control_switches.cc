@@ -160,6 +160,10 @@ void ControlLoop::OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> 
   }
 }
 
+void ControlLoop::OnPortsCounted(DatapathId dpid, std::vector<PortCounters> ports) {
+  if (const SwitchEntry* entry = ByDpid(dpid)) StepNow(core::PortsCounted{entry->id, std::move(ports)});
+}
+
 void ControlLoop::OnPorts(const std::string& switch_name,
                           const std::vector<std::pair<std::string, PortNo>>& ports) {
   SwitchEntry* entry = ByName(switch_name);

@@ -172,6 +172,28 @@ void AddInstances(const core::FabricView& view, Page* page) {
   }
 }
 
+void AddLinks(const core::SwitchView& s, Page* page) {
+  for (const core::LinkView& link : s.links) {
+    const Labels labels = {{"switch", s.name}, {"port", link.port}, {"port_role", PortRoleName(link.role)}};
+    if (link.speed_bit_s) {
+      page->Gauge("dyncast_link_speed_bits_per_second", "Configured, or what the switch knows of the device.",
+                  labels, static_cast<double>(*link.speed_bit_s));
+    }
+    if (!link.counters) continue;
+    const auto count = [&](const char* name, const char* help, const std::optional<uint64_t>& value) {
+      if (value) page->Counter(name, help, labels, *value);
+    };
+    count("dyncast_link_in_bytes_total", "Bytes into the switch.", link.counters->in_bytes);
+    count("dyncast_link_out_bytes_total", "Bytes out of the switch.", link.counters->out_bytes);
+    count("dyncast_link_in_packets_total", "Packets into the switch.", link.counters->in_packets);
+    count("dyncast_link_out_packets_total", "Packets out of the switch.", link.counters->out_packets);
+    count("dyncast_link_in_dropped_packets_total", "Packets dropped on their way in.",
+          link.counters->in_dropped);
+    count("dyncast_link_out_dropped_packets_total", "Packets dropped on their way out.",
+          link.counters->out_dropped);
+  }
+}
+
 void AddSwitches(const core::FabricView& view, Page* page) {
   for (const core::SwitchView& s : view.switches) {
     const std::string_view role = SwitchRoleName(s.role);
@@ -188,6 +210,7 @@ void AddSwitches(const core::FabricView& view, Page* page) {
                   s.refused_flows);
     page->Counter("dyncast_switch_monitor_gaps_total", "Pauses of the switch's flow monitor.", labels,
                   s.monitor_gaps);
+    AddLinks(s, page);
   }
 }
 
@@ -224,6 +247,36 @@ void AddAgents(const core::FabricView& view, Page* page) {
     page->Counter("dyncast_agent_refused_messages_total", "Messages refused for a broken rule.", labels,
                   a.refused);
     if (a.updates) AddUpdates(a.name, *a.updates, page);
+  }
+}
+
+void AddPaths(const std::vector<core::PathView>& paths, Page* page) {
+  for (const core::PathView& path : paths) {
+    const PathSample& sample = path.sample;
+    const Labels way = {
+        {"site", path.from}, {"peer", sample.peer}, {"family", sample.ipv6 ? "ipv6" : "ipv4"}};
+    const auto time = [&](const char* name, const char* help, const Labels& labels,
+                          const std::optional<Micros>& value) {
+      if (value) page->Gauge(name, help, labels, static_cast<double>(value->count()) / 1e6);
+    };
+    const auto directed = [&](const char* direction) {
+      Labels labels = way;
+      labels.emplace_back("direction", direction);
+      return labels;
+    };
+    time("dyncast_agent_path_rtt_seconds", "Mean round-trip time to the peer, as the site measured it.", way,
+         sample.rtt);
+    time("dyncast_agent_path_rtt_min_seconds", "Least round-trip time to the peer.", way, sample.rtt_min);
+    constexpr const char* kJitter = "dyncast_agent_path_jitter_seconds";
+    constexpr const char* kJitterHelp = "Mean difference of successive delays; forward is to the peer.";
+    time(kJitter, kJitterHelp, directed("forward"), sample.jitter_forward);
+    time(kJitter, kJitterHelp, directed("backward"), sample.jitter_backward);
+    constexpr const char* kLoss = "dyncast_agent_path_loss_ratio";
+    constexpr const char* kLossHelp = "Part of the packets that were lost; forward is to the peer.";
+    page->Gauge(kLoss, kLossHelp, directed("both"), sample.loss);
+    if (sample.loss_forward) page->Gauge(kLoss, kLossHelp, directed("forward"), *sample.loss_forward);
+    if (sample.loss_backward) page->Gauge(kLoss, kLossHelp, directed("backward"), *sample.loss_backward);
+    page->Gauge("dyncast_agent_path_age_seconds", "Since the site said so.", way, Seconds(path.age));
   }
 }
 
@@ -283,6 +336,7 @@ std::string PrometheusPage(const PrometheusInput& input) {
   AddInstances(input.view, &page);
   AddSwitches(input.view, &page);
   AddAgents(input.view, &page);
+  AddPaths(input.paths, &page);
   AddMetrics(input.rows, &page);
   return page.Text();
 }

@@ -14,6 +14,7 @@ namespace dyncast::api {
 struct PrometheusInput {
   core::FabricView view;
   std::vector<core::MetricRow> rows;
+  std::vector<core::PathView> paths;
   StatusInput status;
   WallTime started{};
 };

@@ -102,6 +102,58 @@ std::string LevelsJson(const std::vector<InstanceScores>& scores) {
   return Dump(out);
 }
 
+std::string PathsJson(const std::vector<PathSample>& paths) {
+  Json out = Json::array();
+  for (const PathSample& path : paths) {
+    Json row = {{"peer", path.peer}, {"ipv6", path.ipv6 ? 1 : 0}};
+    const auto time = [&row](const char* key, const std::optional<Micros>& value) {
+      if (value) row[key] = value->count();
+    };
+    const auto part = [&row](const char* key, const std::optional<double>& value) {
+      if (value) row[key] = *value;
+    };
+    time("rtt_us", path.rtt);
+    time("rtt_min_us", path.rtt_min);
+    time("jitter_forward_us", path.jitter_forward);
+    time("jitter_backward_us", path.jitter_backward);
+    part("loss", path.loss);
+    part("loss_forward", path.loss_forward);
+    part("loss_backward", path.loss_backward);
+    row["sent"] = path.sent;
+    row["window_ms"] = path.window.count();
+    out.push_back(std::move(row));
+  }
+  return Dump(out);
+}
+
+std::string LinksJson(const std::vector<LinkSample>& links) {
+  Json out = Json::array();
+  for (const LinkSample& link : links) {
+    Json row = {{"port", link.port}, {"role", PortRoleName(link.role)}};
+    const auto put = [&row](const char* key, const auto& value) {
+      if (value) row[key] = *value;
+    };
+    put("speed_bit_s", link.speed_bit_s);
+    if (link.rates) {
+      put("in_bit_s", link.rates->in_bit_s);
+      put("out_bit_s", link.rates->out_bit_s);
+      put("in_packets_s", link.rates->in_packets_s);
+      put("out_packets_s", link.rates->out_packets_s);
+      row["window_us"] = link.rates->window.count();
+    }
+    if (link.counters) {
+      put("in_bytes", link.counters->in_bytes);
+      put("out_bytes", link.counters->out_bytes);
+      put("in_packets", link.counters->in_packets);
+      put("out_packets", link.counters->out_packets);
+      put("in_dropped", link.counters->in_dropped);
+      put("out_dropped", link.counters->out_dropped);
+    }
+    out.push_back(std::move(row));
+  }
+  return Dump(out);
+}
+
 std::string SamplesJson(const std::vector<MetricSample>& samples) { return Dump(SampleArray(samples)); }
 
 void AddressText(const IpAddress& address, std::string* out) {

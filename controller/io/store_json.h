@@ -14,6 +14,12 @@ void ScoresJson(const Decision& decision, std::string* out);
 std::string CandidatesJson(const DecisionContextRecord& record);
 // metric_report.samples
 std::string SamplesJson(const std::vector<MetricSample>& samples);
+// path_report.samples: [{"peer", "ipv6": 0 or 1, "rtt_us", ..., "loss", "sent", "window_ms"}, ...]; what is
+// not known is left out.
+std::string PathsJson(const std::vector<PathSample>& paths);
+// link_report.samples: [{"port", "role", "in_bit_s", ..., "in_bytes", ..., "window_us"}, ...]; what is not
+// known is left out.
+std::string LinksJson(const std::vector<LinkSample>& links);
 // metric_report.scores
 std::string LevelsJson(const std::vector<InstanceScores>& scores);
 

@@ -120,7 +120,12 @@ void Mailbox::Clear() {
   services_.clear();
   instances_.clear();
   metrics_.clear();
-  for (auto* index : {&switch_index_, &service_index_, &instance_index_, &metrics_index_}) index->clear();
+  paths_.clear();
+  paths_index_.clear();
+  links_.clear();
+  for (auto* index : {&switch_index_, &service_index_, &instance_index_, &metrics_index_, &links_index_}) {
+    index->clear();
+  }
   contexts_.clear();
   history_.clear();
   events_.clear();
@@ -242,9 +247,9 @@ void Mailbox::MergeContext(DecisionContextRecord record, const Around& around, M
   ++tokens_;
 }
 
-template <typename T>
-void Mailbox::MergeLatest(std::vector<T>* rows, std::unordered_map<uint16_t, size_t>* index, uint16_t id,
-                          T record, MergeCounters* counters) {
+template <typename T, typename Id>
+void Mailbox::MergeLatest(std::vector<T>* rows, std::unordered_map<Id, size_t>* index, const Id& id, T record,
+                          MergeCounters* counters) {
   const auto [it, added] = index->try_emplace(id, rows->size());
   if (added) {
     rows->push_back(std::move(record));
@@ -272,6 +277,11 @@ void Mailbox::Merge(Record record, const Around& around, MergeCounters* counters
     MergeLatest(&instances_, &instance_index_, instance->id.value(), std::move(*instance), counters);
   } else if (auto* metrics = std::get_if<MetricsRecord>(&record)) {
     MergeLatest(&metrics_, &metrics_index_, metrics->instance.value(), std::move(*metrics), counters);
+  } else if (auto* paths = std::get_if<PathsRecord>(&record)) {
+    const std::string agent = paths->agent;
+    MergeLatest(&paths_, &paths_index_, agent, std::move(*paths), counters);
+  } else if (auto* links = std::get_if<LinksRecord>(&record)) {
+    MergeLatest(&links_, &links_index_, links->at_switch.value(), std::move(*links), counters);
   } else if (auto* event = std::get_if<EventRecord>(&record)) {
     if (Full(around)) {
       ++counters->dropped;

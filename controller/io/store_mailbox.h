@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -120,6 +121,8 @@ class Mailbox {
   const std::vector<BindingEntry>& entries() const { return entries_; }
   const std::vector<EventRecord>& events() const { return events_; }
   const std::vector<MetricsRecord>& metrics() const { return metrics_; }
+  const std::vector<PathsRecord>& paths() const { return paths_; }
+  const std::vector<LinksRecord>& links() const { return links_; }
 
  private:
   BindingEntry* Find(const BindingKey& key, uint64_t hash);
@@ -132,8 +135,8 @@ class Mailbox {
   void MergeTouched(const BindingTouched& record, const Around& around, MergeCounters* counters);
   void MergeEnded(const BindingEnded& record, const Around& around, MergeCounters* counters);
   void MergeContext(DecisionContextRecord record, const Around& around, MergeCounters* counters);
-  template <typename T>
-  void MergeLatest(std::vector<T>* rows, std::unordered_map<uint16_t, size_t>* index, uint16_t id, T record,
+  template <typename T, typename Id>
+  void MergeLatest(std::vector<T>* rows, std::unordered_map<Id, size_t>* index, const Id& id, T record,
                    MergeCounters* counters);
   bool Full(const Around& around) const {
     return weight() + (around.writing != nullptr ? around.writing->weight() : 0) >= around.max_weight;
@@ -144,7 +147,11 @@ class Mailbox {
   std::vector<ServiceRecord> services_;
   std::vector<InstanceRecord> instances_;
   std::vector<MetricsRecord> metrics_;
-  std::unordered_map<uint16_t, size_t> switch_index_, service_index_, instance_index_, metrics_index_;
+  std::vector<PathsRecord> paths_;
+  std::vector<LinksRecord> links_;
+  std::unordered_map<uint16_t, size_t> switch_index_, service_index_, instance_index_, metrics_index_,
+      links_index_;
+  std::unordered_map<std::string, size_t> paths_index_;  // by agent
   std::vector<DecisionContextRecord> contexts_;
   std::vector<HistoryRow> history_;
   std::vector<EventRecord> events_;

@@ -28,6 +28,11 @@ Result<std::unique_ptr<Writer>> Writer::Make(Database db) {
   // Short: another process that holds the lock makes us try again later, not hang in SQLite.
   sqlite3_busy_timeout(writer->db_.raw(), 100);
   if (Status prepared = writer->PrepareAll(); !prepared.ok()) return prepared.error();
+  // What an earlier controller saw of the network is old, and nobody may be there any more to say so.
+  if (Status emptied = writer->db_.Execute("DELETE FROM path_report; DELETE FROM link_report;");
+      !emptied.ok()) {
+    return emptied.error();
+  }
   return writer;
 }
 
@@ -49,6 +54,8 @@ Status Writer::PrepareAll() {
       {&insert_metrics_,
        "INSERT OR REPLACE INTO metric_report (instance_id, at_us, samples, scores, scores_at_us) VALUES "
        "(?, ?, ?, ?, ?)"},
+      {&insert_paths_, "INSERT OR REPLACE INTO path_report (agent, at_us, samples) VALUES (?, ?, ?)"},
+      {&insert_links_, "INSERT OR REPLACE INTO link_report (switch_id, at_us, samples) VALUES (?, ?, ?)"},
       {&insert_history_, "INSERT INTO history (" DYNCAST_BINDING_COLUMNS
                          ", ended_at_us, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                          "?, ?, ?, ?, ?)"},
@@ -101,10 +108,11 @@ Status Writer::Commit() {
 }
 
 Result<Piece> Writer::Write(const Mailbox& mailbox, WritePosition position, size_t max_rows) {
-  const std::array<size_t, 8> sizes = {
+  const std::array<size_t, 10> sizes = {
       mailbox.switches().size(), mailbox.services().size(), mailbox.instances().size(),
       mailbox.contexts().size(), mailbox.history().size(),  mailbox.entries().size(),
-      mailbox.events().size(),   mailbox.metrics().size(),
+      mailbox.events().size(),   mailbox.metrics().size(),  mailbox.paths().size(),
+      mailbox.links().size(),
   };
   if (Status begun = Begin(); !begun.ok()) return begun.error();
   Piece piece;
@@ -135,7 +143,9 @@ bool Writer::WriteRow(const Mailbox& mailbox, const WritePosition& at, Piece* pi
     case 3: return WriteContext(mailbox.contexts()[at.row]);
     case 4: ++piece->history_rows; return WriteHistory(mailbox.history()[at.row]);
     case 6: return WriteEvent(mailbox.events()[at.row]);
-    default: return WriteMetrics(mailbox.metrics()[at.row]);
+    case 7: return WriteMetrics(mailbox.metrics()[at.row]);
+    case 8: return WritePaths(mailbox.paths()[at.row]);
+    default: return WriteLinks(mailbox.links()[at.row]);
   }
 }
 
@@ -210,6 +220,22 @@ bool Writer::WriteMetrics(const MetricsRecord& r) {
   insert_metrics_.BindText(4, scores);
   insert_metrics_.Bind(5, UnixMicros(r.scores_at));
   return insert_metrics_.Run();
+}
+
+bool Writer::WritePaths(const PathsRecord& r) {
+  const std::string samples = PathsJson(r.paths);
+  insert_paths_.BindText(1, r.agent);
+  insert_paths_.Bind(2, UnixMicros(r.at));
+  insert_paths_.BindText(3, samples);
+  return insert_paths_.Run();
+}
+
+bool Writer::WriteLinks(const LinksRecord& r) {
+  const std::string samples = LinksJson(r.links);
+  insert_links_.Bind(1, r.at_switch.value());
+  insert_links_.Bind(2, UnixMicros(r.at));
+  insert_links_.BindText(3, samples);
+  return insert_links_.Run();
 }
 
 void Writer::BindKey(Statement* s, int first, const BindingKey& key) {

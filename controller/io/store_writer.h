@@ -72,6 +72,8 @@ class Writer {
   bool WriteContext(const DecisionContextRecord& r);
   bool WriteEvent(const EventRecord& r);
   bool WriteMetrics(const MetricsRecord& r);
+  bool WritePaths(const PathsRecord& r);
+  bool WriteLinks(const LinksRecord& r);
   bool WriteHistory(const HistoryRow& r);
   bool WriteEntry(const BindingEntry& entry, Piece* piece);
   bool EndStored(const BindingEntry& entry, const StoredChange& change, Piece* piece);
@@ -82,8 +84,8 @@ class Writer {
 
   Database db_;
   Statement begin_, commit_, insert_switch_, insert_service_, insert_instance_, insert_context_,
-      insert_event_, insert_metrics_, insert_history_, insert_binding_, touch_, copy_to_history_, delete_,
-      prune_history_, prune_events_, prune_contexts_;
+      insert_event_, insert_metrics_, insert_paths_, insert_links_, insert_history_, insert_binding_, touch_,
+      copy_to_history_, delete_, prune_history_, prune_events_, prune_contexts_;
   int64_t context_cursor_ = 0;  // contexts up to this id were looked at in this round of pruning
   std::string client_text_, sid_text_, scores_text_;
 };

@@ -177,7 +177,7 @@ void Session::OnError(ByteView message, Now now) {
   DYN_WARN("DC-OF-003", "switch", "error", "dpid={:#x} xid={} error={}", dpid_.value(), xid, error->text);
   if (OnSyncError(xid, *error, now.mono)) return;
   if (dump_ && xid == dump_->flow_xid) return Close("the switch refuses the flow dump: " + error->text);
-  if (IsMonitorError(xid, *error) || OnOptionsError(xid, *error)) return;
+  if (IsMonitorError(xid, *error) || OnOptionsError(xid, *error) || OnPortsError(xid)) return;
   if (dump_ && (xid == dump_->meter_xid || xid == dump_->group_xid)) {
     // A switch without meters or groups: wanted ones will be refused, and seen.
     (xid == dump_->meter_xid ? dump_->meters_done : dump_->groups_done) = true;
@@ -245,6 +245,7 @@ void Session::Run(Now now) {
     bindings_.Flush(Context(t));
     Report(bindings_.TakeUnencodable());
   }
+  AskForPorts(t);
   StartWaitingDump(t);
 }
 
@@ -265,8 +266,10 @@ MonoTime Session::NextDeadline() const {
   if (own_removals_.size() != 0) next = std::min(next, next_expiry_);
   next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
   if (retry_at_) next = std::min(next, *retry_at_);
+  if (ports_asked_ && want_ports_) next = std::min(next, ports_asked_->sent + kReplyTimeout);
+  const bool ports_wait = want_ports_ && !ports_asked_ && found_once_;
   const bool dump_waits = want_find_ || (found_once_ && (want_count_ || !want_checks_.empty()));
-  if (serving() && (SyncDue() || MaySendMore() || !refused_checks_.empty() ||
+  if (serving() && (ports_wait || SyncDue() || MaySendMore() || !refused_checks_.empty() ||
                     (!dump_ && !sync_ && !options_asked_ && dump_waits)))
     return MonoTime::min();
   return next;

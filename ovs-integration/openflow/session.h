@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@
 #include "ovs-integration/openflow/group_codec.h"
 #include "ovs-integration/openflow/own_removals.h"
 #include "ovs-integration/openflow/packet_out.h"
+#include "ovs-integration/openflow/port_read.h"
 #include "ovs-integration/openflow/switch_server.h"
 #include "ovs-integration/openflow/wire.h"
 #include "schema/base/result.h"
@@ -155,6 +157,7 @@ class Session {
   void SendToNeighbor(const IpAddress& neighbor, ByteView packet);
   // Of two scopes that wait, the larger one.
   void CountBindings(CountScope scope);
+  void CountPorts();
   // Of more than kMaxChecks that wait, the newest is answered at once: with a difference that says so.
   void Check(uint64_t request);
   void Resync();
@@ -215,6 +218,11 @@ class Session {
   void AnswerRefusedChecks();
   std::vector<FoundBinding> TakeBindings(Dump* dump) const;
 
+  // session_ports.cc. The last two: true if the reply, or the error, is about ports.
+  void AskForPorts(MonoTime now);
+  bool OnPortReply(uint32_t xid, uint16_t type, bool more, ByteView message);
+  bool OnPortsError(uint32_t xid);
+
   // session_sync.cc
   bool WantsOptions() const { return desired_ && !desired_->options.empty(); }
   void AskForOptions(MonoTime now);
@@ -262,6 +270,16 @@ class Session {
   bool synced_once_ = false;  // the first difference was sent: bindings may follow
   bool want_find_ = false;
   std::optional<CountScope> want_count_;
+  bool want_ports_ = false;
+  bool ports_refused_ = false;
+  struct PortsAsked {
+    uint32_t speeds_xid = 0;  // asked for first
+    uint32_t stats_xid = 0;
+    MonoTime sent{};
+    std::map<PortNo, uint64_t> speeds;
+    std::vector<PortCounters> ports;
+  };
+  std::optional<PortsAsked> ports_asked_;
   std::deque<uint64_t> want_checks_;
   std::vector<uint64_t> refused_checks_;      // to be answered: too many wait
   std::deque<uint32_t> abandoned_flow_xids_;  // dumps whose replies still come

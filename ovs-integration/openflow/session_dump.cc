@@ -115,12 +115,12 @@ void Session::OnMultipart(ByteView message) {
   const uint32_t xid = MessageXid(message);
   const uint16_t type = Get16(message.data() + 8);
   if (type == kMultipartFlowMonitor) return OnFlowUpdates(message);
-  if (!dump_) return;
+  const bool more = (Get16(message.data() + 10) & kMore) != 0;
+  if (OnPortReply(xid, type, more, message) || !dump_) return;
   const uint32_t counted = xid - dump_->unbound_xid;
   const bool unbound = dump_->kind == DumpKind::kCount && counted < dump_->unbound_done.size();
   const bool ours = unbound || xid == dump_->flow_xid || xid == dump_->meter_xid || xid == dump_->group_xid;
   if (!ours) return;
-  const bool more = (Get16(message.data() + 10) & kMore) != 0;
   Status read = Ok();
   bool* done = nullptr;
   uint16_t wanted = 0;

@@ -333,6 +333,9 @@ void SwitchServer::SendToNeighbor(DatapathId dpid, const IpAddress& neighbor,
 void SwitchServer::CountBindings(DatapathId dpid, CountScope scope) {
   if (Session* s = impl_->Find(dpid)) s->CountBindings(scope);
 }
+void SwitchServer::CountPorts(DatapathId dpid) {
+  if (Session* s = impl_->Find(dpid)) s->CountPorts();
+}
 void SwitchServer::Check(DatapathId dpid, uint64_t request) {
   if (Session* s = impl_->Find(dpid)) s->Check(request);
 }

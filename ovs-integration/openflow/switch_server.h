@@ -22,6 +22,7 @@
 #include "schema/base/result.h"
 #include "schema/base/time.h"
 #include "schema/model/binding.h"
+#include "schema/model/port.h"
 
 namespace dyncast::openflow {
 
@@ -73,6 +74,8 @@ class Listener {
   virtual void OnCounted(DatapathId dpid, std::vector<FoundBinding> bindings) = 0;
   // With each count, and at the end of one: what the flows of kind kUnbound took since they were made.
   virtual void OnUnboundCounted(DatapathId dpid, std::vector<UnboundPackets> packets) = 0;
+  // All ports of the switch.
+  virtual void OnPortsCounted(DatapathId dpid, std::vector<PortCounters> ports) = 0;
   // Compared, for `check`: nothing was changed.
   virtual void OnChecked(DatapathId dpid, uint64_t request, const SyncReport& static_flows,
                          std::vector<FoundBinding> bindings) = 0;
@@ -145,6 +148,8 @@ class SwitchServer {
   // Through the neighbour table.
   void SendToNeighbor(DatapathId dpid, const IpAddress& neighbor, std::span<const uint8_t> packet);
   void CountBindings(DatapathId dpid, CountScope scope);
+  // Counters and speeds of all ports; OnPortsCounted answers, if the switch does.
+  void CountPorts(DatapathId dpid);
   // Dumps and compares without changing anything; OnChecked answers.
   void Check(DatapathId dpid, uint64_t request);
   // Dumps and repairs; OnFound and OnSynced answer.

@@ -69,6 +69,47 @@ Codec<double> Number(double min, Bound bound, double max) {
           .format = FormatNumber};
 }
 
+namespace {
+
+struct RateUnit {
+  std::string_view name;
+  uint64_t bit_s;
+};
+// The longer names first: each ends in "bit".
+constexpr RateUnit kRateUnits[] = {{"gbit", 1000000000}, {"mbit", 1000000}, {"kbit", 1000}, {"bit", 1}};
+constexpr uint64_t kMostBitRate = 100000000000000;  // 100 Tbit/s
+
+}  // namespace
+
+std::string FormatBitRate(uint64_t bit_s) {
+  for (const RateUnit& unit : kRateUnits) {
+    if (bit_s % unit.bit_s == 0 && bit_s != 0) return fmt::format("{}{}", bit_s / unit.bit_s, unit.name);
+  }
+  return "0bit";
+}
+
+Codec<uint64_t> BitRate() {
+  constexpr std::string_view kRule =
+      "must be a whole number with bit, kbit, mbit or gbit (per second), 1bit to 100000gbit";
+  return {.type = "bit rate",
+          .rule = "`100mbit`, `10gbit`; 1bit to 100000gbit",
+          .parse = [kRule](std::string_view text) -> Result<uint64_t> {
+            for (const RateUnit& unit : kRateUnits) {
+              if (!text.ends_with(unit.name)) continue;
+              const std::string_view digits = text.substr(0, text.size() - unit.name.size());
+              uint64_t value = 0;
+              const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+              if (error != std::errc{} || end != digits.data() + digits.size() || value == 0 ||
+                  value > kMostBitRate / unit.bit_s) {
+                return Broken(kRule);
+              }
+              return value * unit.bit_s;
+            }
+            return Broken(kRule);
+          },
+          .format = FormatBitRate};
+}
+
 Codec<bool> Boolean() {
   Codec<bool> codec = Words<bool>({{.word = "true", .value = true}, {.word = "false", .value = false}});
   codec.type = "boolean";

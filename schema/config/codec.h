@@ -27,6 +27,11 @@ Result<Micros> ParseDuration(std::string_view text);
 // With the largest unit that keeps it whole.
 std::string FormatDuration(Micros duration);
 
+// "64kbit", "100mbit", "10gbit", "9600bit": a whole number and a unit of bit/s; with the largest unit that
+// keeps it whole.
+Codec<uint64_t> BitRate();
+std::string FormatBitRate(uint64_t bit_s);
+
 // D: the member's duration; a value that D cannot hold exactly is refused.
 template <typename D>
 Codec<D> Duration(D min, D max) {

@@ -55,6 +55,9 @@ struct PortConfig {
   // 802.1Q VLAN id of this port's packets, 1..4094; 0: untagged. One interface may be several ports that
   // differ in it.
   uint16_t vlan = 0;
+  // What the link behind the interface carries in one direction, bit/s, > 0; absent: what the switch knows of
+  // the device.
+  std::optional<uint64_t> speed{};
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 

@@ -3,10 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <string_view>
 
+#include "schema/config/codec.h"
 #include "schema/config/networks.h"
 #include "schema/config/unique.h"
 
@@ -65,6 +67,7 @@ void CheckPorts(Reader& reader, const std::string& at, const SwitchConfig& sw) {
   Unique names("a port of this name and VLAN id");
   std::vector<PlacedPrefix> networks;
   std::set<IpAddress> own;
+  std::map<std::string, uint64_t> speeds;  // by interface
   for (size_t p = 0; p < sw.ports.size(); ++p) {
     const PortConfig& port = sw.ports[p];
     const std::string path = fmt::format("{}.ports[{}]", at, p);
@@ -76,6 +79,15 @@ void CheckPorts(Reader& reader, const std::string& at, const SwitchConfig& sw) {
       if (!reader.Refused(item) && !own.insert(port.addresses[a].address).second) {
         reader.Refuse(item, port.addresses[a].ToString(), "this switch already has this address",
                       Errc::kDuplicate);
+      }
+    }
+    if (port.speed && !port.name.empty()) {
+      const auto [first, fresh] = speeds.emplace(port.name, *port.speed);
+      if (!fresh && first->second != *port.speed) {
+        reader.Refuse(path + ".speed", FormatBitRate(*port.speed),
+                      fmt::format("must be the same for all VLANs of {}, where {} stands already", port.name,
+                                  FormatBitRate(first->second)),
+                      Errc::kConflict);
       }
     }
     if (port.role != PortRole::kAccess && reader.Says(path + ".sources")) {

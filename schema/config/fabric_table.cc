@@ -105,6 +105,13 @@ const Table<PortConfig>& PortTable() {
                             "ports that differ in it, one of them untagged.",
              .fallback = "no tag",
              .rule_added = "once per interface"}),
+      Value(&P::speed, BitRate(),
+            {.key = "speed",
+             .description =
+                 "What the link behind the interface carries in one direction; its load is shown as a "
+                 "part of it.",
+             .fallback = "what the switch knows of the device",
+             .rule_added = "the same for all VLANs of an interface"}),
   });
   return table;
 }

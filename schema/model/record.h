@@ -15,6 +15,8 @@
 #include "schema/base/time.h"
 #include "schema/model/binding.h"
 #include "schema/model/metric.h"
+#include "schema/model/path.h"
+#include "schema/model/port.h"
 #include "schema/model/score.h"
 #include "schema/model/service.h"
 #include "schema/model/switch_plan.h"
@@ -156,8 +158,21 @@ struct MetricsRecord {  // the newest report of an instance
   WallTime scores_at{};                  // when those were made: at most a second before `at`
 };
 
-using Record = std::variant<BindingStarted, BindingTouched, BindingEnded, DecisionContextRecord, SwitchRecord,
-                            ServiceRecord, InstanceRecord, EventRecord, MetricsRecord>;
+struct PathsRecord {  // what an agent says newest of its ways to others; complete, so that none is gone
+  std::string agent;
+  WallTime at{};
+  std::vector<PathSample> paths;
+};
+
+struct LinksRecord {  // what a switch's ports do, as counted newest; complete, none while it is away
+  SwitchId at_switch;
+  WallTime at{};
+  std::vector<LinkSample> links;
+};
+
+using Record =
+    std::variant<BindingStarted, BindingTouched, BindingEnded, DecisionContextRecord, SwitchRecord,
+                 ServiceRecord, InstanceRecord, EventRecord, MetricsRecord, PathsRecord, LinksRecord>;
 
 // What a controller finds in its database when it starts.
 struct PersistedBinding {

@@ -6,6 +6,7 @@
 #include "schema/sql/migration_002.h"
 #include "schema/sql/migration_003.h"
 #include "schema/sql/migration_004.h"
+#include "schema/sql/migration_005.h"
 
 namespace dyncast::sql {
 namespace {
@@ -15,6 +16,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 2, .name = "views", .sql = kMigration002Views},
     Migration{.version = 3, .name = "shares", .sql = kMigration003Shares},
     Migration{.version = 4, .name = "scores", .sql = kMigration004Scores},
+    Migration{.version = 5, .name = "network", .sql = kMigration005Network},
 };
 
 }  // namespace

@@ -23,6 +23,8 @@ INSTANCES = {
 # agent -> the node it runs on
 AGENTS = {"agent2": "dr2", "agent3": "agent3"}
 SERVICES = ("web", "media")
+# Where each agent's STAMP reflector is; the ways between them are measured.
+AGENT_ADDRESSES = {"agent2": "10.2.20.2", "agent3": "10.3.30.2"}
 
 
 def ports_of(service):
@@ -81,7 +83,7 @@ def fabric(lab, *, startup_grace="5s", stats_interval="1s"):
                 # The bridge's LOCAL port: agent 2, on the same host, reaches the instances over it.
                 (BRIDGE, "edge", "10.2.20.1/24"),
                 ("to-inf", "uplink", "172.16.2.2/24"),
-            ], "172.16.2.1"),
+            ], "172.16.2.1") | {"agent": "agent2"},
         ],
         "agents": [{"name": "agent2", "bids": ["10.2.0.0/16"]}, {"name": "agent3", "bids": ["10.3.0.0/16"]}],
         "services": [web(), media()],
@@ -151,4 +153,7 @@ def agent(lab, name, *, health_interval_ms=200, report_interval_ms=500):
         "heartbeat_interval": "200ms",
         "thresholds": [{"metric": "cpu_utilization", "change": 0.2}],
         "instances": instances,
+        "reflector": {"listen": [f"{AGENT_ADDRESSES[name]}:862"],
+                      "senders": [address for other, address in AGENT_ADDRESSES.items() if other != name]},
+        "probes": [{"peer": other, "address": address} for other, address in AGENT_ADDRESSES.items() if other != name],
     }

@@ -15,6 +15,7 @@ TOPOLOGY = os.path.join(REPOSITORY, "tests", "lab", "topologies", "figure4.yaml"
 SIDS = {"web": (figure2.WEB_SID, "fd96::1"), "media": (figure2.MEDIA_SID, "fd96::2")}
 FORWARDER, D_ROUTERS = "df1", ("dr1", "dr2")
 ENDPOINTS = {"df1": "10.4.1.2", "dr1": "10.4.2.2", "dr2": "10.2.20.2"}
+AGENT_ADDRESSES6 = {"agent2": "fd00:2:20::2", "agent3": "fd00:3:30::2"}
 GATEWAY4, GATEWAY6 = "192.168.10.1", "fd00:10::1"  # of c1a
 
 # instance -> (service, D-BID, edge, agent)
@@ -92,7 +93,7 @@ def fabric(lab, *, startup_grace="5s", stats_interval="1s", d_routers=D_ROUTERS)
                 # Agent 2, on the same host, reaches the instances over it too.
                 (BRIDGE, "edge", "10.2.20.1/24", "fd00:2:20::1/64"),
                 ("to-inf", "uplink", "172.16.2.2/24", "fd00:a2::2/64"),
-            ], [("0.0.0.0/0", "172.16.2.1"), ("::/0", "fd00:a2::1")]),
+            ], [("0.0.0.0/0", "172.16.2.1"), ("::/0", "fd00:a2::1")]) | {"agent": "agent2"},
         ],
         "agents": [{"name": f"agent{n}", "bids": [f"10.{n}.0.0/16", f"fd00:{n}::/32"]} for n in (2, 3)],
         "services": [both_families(figure2.web()), both_families(figure2.media())],
@@ -112,4 +113,8 @@ def agent(lab, name, *, health_interval_ms=200, report_interval_ms=500):
         entry6 = {**entry, "name": other, "bid": INSTANCES[other][1]}
         del entry6["scrape"]  # by IPv4 only
         document["instances"].append(entry6)
+    other = next(peer for peer in AGENTS if peer != name)
+    document["reflector"]["listen"].append(f"[{AGENT_ADDRESSES6[name]}]:862")
+    document["reflector"]["senders"].append(AGENT_ADDRESSES6[other])
+    document["probes"].append({"peer": other, "address": AGENT_ADDRESSES6[other]})
     return document

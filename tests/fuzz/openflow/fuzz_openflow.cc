@@ -1,10 +1,13 @@
 // Octets of a switch into a session in each of its states. The first octet chooses the state and how the rest
-// is cut; the rest is what the switch sends. Nothing may crash, read out of bounds, or grow without end.
+// is cut; the rest is what the switch sends. Nothing may crash, read out of bounds, or grow without end. With
+// 32 in the first octet the rest is one reply about ports, whatever its transaction id says.
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <vector>
 
 #include "ovs-integration/openflow/loop.h"
+#include "ovs-integration/openflow/port_read.h"
 #include "schema/base/log.h"
 #include "tests/unit/openflow/harness.h"
 
@@ -52,6 +55,16 @@ void Prepare(Joined* j, uint8_t state, bool tunnel) {
   }
 }
 
+void ReadPorts(const std::vector<uint8_t>& octets) {
+  std::vector<dyncast::PortCounters> ports;
+  if (dyncast::openflow::ReadPortStats(octets, &ports) && ports.size() > octets.size() / 80) std::abort();
+  std::map<dyncast::PortNo, uint64_t> speeds;
+  if (dyncast::openflow::ReadPortSpeeds(octets, &speeds) && speeds.size() > octets.size() / 72) std::abort();
+  for (const auto& [number, bit_s] : speeds) {
+    if (!number.valid() || bit_s == 0) std::abort();
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -61,6 +74,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }();
   if (!ready) std::abort();
   if (size < 1) return 0;
+  if ((data[0] & 32) != 0) {
+    ReadPorts({data + 1, data + size});
+    return 0;
+  }
   Joined j;
   Prepare(&j, data[0] & 7, (data[0] & 16) != 0);
   // On the heap at its exact size, so that the sanitizer sees one octet too many.

@@ -12,9 +12,6 @@ PROMETHEUS = "127.0.0.1:9477"
 def change(document):
     document["controller"]["prometheus_listen"] = PROMETHEUS
     document["metrics"] = {"window": "2s"}
-    for switch in document["switches"]:
-        if switch["name"] == "dr2":
-            switch["agent"] = "agent2"
 
 
 def level2(fabric, instance, switch=None):
@@ -47,8 +44,10 @@ def test_scores_follow_real_load_everywhere(case):
     fabric = case.fabric(change)
     before = wait_until(lambda: level2(fabric, "i21", "dr2"), 20, "a score of i21 from dr2")
     assert 0 <= before["value"] <= 10 and before["meaning"] == "priority", before
-    # What the agent reports of its own site's way, and nothing of the other, which nobody measures here.
-    assert level2(fabric, "i31", "dr2") is None
+    # Agent 2 beside D-Router 2 measures the way to the other edge; nobody is beside D-Router 1.
+    # Until the packets of the first seconds, when the other agent was not there yet, are out of the window.
+    wait_until(lambda: (row := level2(fabric, "i31", "dr2")) and row["value"] > 5, 20, "a good score of i31 from dr2")
+    assert level2(fabric, "i21", "dr1") is None
     burner = Burner(fabric, "i21")
     try:
         low = wait_until(lambda: (row := level2(fabric, "i21")) and row["value"] < 3.5 and row, 30,
@@ -71,10 +70,13 @@ def test_scores_follow_real_load_everywhere(case):
         assert 0 <= series[("dyncast_l0_cpu_utilization_ratio", labels(**i31))] <= 64
         assert series[("dyncast_switch_synced", labels(switch="dr1", role="d-router"))] == 1
         assert series[("dyncast_path_rtt_seconds", labels(switch="dr2", site="agent2", family="ipv4"))] == 0
-        explained = fabric.ctl("explain", "192.168.20.11", "web", "--switch", "dr2")
-        levels = {row["instance"]: row["levels"] for row in explained["candidates"]}
-        assert levels["i21"]["l2"] < 3.5 < levels["i31"]["l2"], levels
-        assert "l1_communication" in levels["i21"] and "l1_communication" not in levels["i31"], levels
+        assert 0 < series[("dyncast_path_rtt_seconds", labels(switch="dr2", site="agent3", family="ipv4"))] < 0.05
+        for client, switch, measured in (("192.168.20.11", "dr2", True), ("192.168.10.11", "dr1", False)):
+            explained = fabric.ctl("explain", client, "web", "--switch", switch)
+            levels = {row["instance"]: row["levels"] for row in explained["candidates"]}
+            # Beside a busy core the way itself may be bad: the instances' part only.
+            assert levels["i21"]["l1_compute"] < 3.5 < levels["i31"]["l1_compute"], levels
+            assert all(("l1_communication" in row) == measured for row in levels.values()), levels
     finally:
         burner.stop()
     # Decisions keep what was known when they were made.

@@ -110,8 +110,7 @@ def probes(peer, addresses, **options):
             for address in addresses]
 
 
-# The first packets come before the other agent is there.
-@scenario(warnings=(r"code=DC-AG-020 .*what=ipv[46]-path-packets ",))
+@scenario()
 def test_stamp_delay_and_loss_are_what_they_are(case):
     """5 ms each way are measured as 10 ms, a fifth lost on one way as a fifth on that way; both ways, both families, with
     and without a key."""

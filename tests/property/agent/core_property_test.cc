@@ -68,10 +68,12 @@ class Life {
       default: break;
     }
     ASSERT_TRUE(driver_.RunTo(driver_.ms() + Pick(0, 200))) << "the core asks for the same moment for ever";
+    SayPaths();
     AnswerSome();
     Check();
   }
 
+  uint64_t paths_said = 0;
   void StopAndCheck() {
     driver_.Take(driver_.core.Stop(driver_.now()));
     ASSERT_TRUE(driver_.RunTo(driver_.ms() + 1000));
@@ -85,7 +87,22 @@ class Life {
     auto effects = driver_.core.Reload(RandomConfig(), driver_.now());
     ASSERT_TRUE(effects);
     last_report_ms_.clear();  // a new policy may report at once
+    last_paths_ms_.reset();   // the gap may be longer now
     driver_.Take(std::move(*effects));
+  }
+  void SayPaths() {
+    std::vector<PathSample> paths;
+    for (const char* peer : {"edge-3", "edge-4"}) {
+      if (Pick(0, 3) == 0) continue;
+      PathSample path;
+      path.peer = peer;
+      if (Pick(0, 3) != 0) path.rtt = Micros(Pick(0, 50000));
+      path.loss = static_cast<double>(Pick(0, 10)) / 10;
+      path.sent = 50;
+      path.window = milliseconds(5000);
+      paths.push_back(path);
+    }
+    driver_.Take(driver_.core.OnPaths(std::move(paths), driver_.now()));
   }
   void AnswerSome() {
     auto checks = std::exchange(driver_.checks, {});
@@ -122,6 +139,12 @@ class Life {
         }
         last_report_ms_[report->instance] = at;
         for (const MetricSample& m : report->metrics) ASSERT_TRUE(PlausibleMetric(m)) << m.name;
+      } else if (std::holds_alternative<wire::Paths>(message.body)) {
+        if (last_paths_ms_) {
+          ASSERT_GE(at, *last_paths_ms_ + gap_ms);
+        }
+        last_paths_ms_ = at;
+        ++paths_said;
       }
     }
     driver_.Clear();
@@ -134,6 +157,7 @@ class Life {
   uint64_t sequence_ = 0;
   std::set<std::string> present_;
   std::map<std::string, int64_t> last_report_ms_;
+  std::optional<int64_t> last_paths_ms_;
 };
 
 TEST(AgentLife, KeepsItsPromisesOnTheWire) {
@@ -145,6 +169,7 @@ TEST(AgentLife, KeepsItsPromisesOnTheWire) {
     if (testing::Test::HasFatalFailure()) return;
     l.StopAndCheck();
     if (testing::Test::HasFatalFailure()) return;
+    EXPECT_GT(l.paths_said, 0u);
   }
 }
 

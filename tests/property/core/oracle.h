@@ -263,6 +263,7 @@ class Oracle {
   void On(const AskNeighbor&, Now, const std::string&, const Allowed&) {}
   void On(const SendHeld&, Now, const std::string&, const Allowed&) {}
   void On(const CountBindings&, Now, const std::string&, const Allowed&) {}
+  void On(const CountPorts&, Now, const std::string&, const Allowed&) {}
   void On(const ForwardIcmpError&, Now, const std::string&, const Allowed&) {}
   void On(const ReturnIcmpError&, Now, const std::string&, const Allowed&) {}
   void On(const ReturnFragment&, Now, const std::string&, const Allowed&) {}

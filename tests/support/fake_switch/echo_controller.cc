@@ -51,6 +51,7 @@ class Echo : public openflow::Listener {
   void OnBindingEnded(DatapathId, const FoundBinding&, EndReason) override {}
   void OnBindingRefused(DatapathId, const BindingKey&, const std::string&) override {}
   void OnUnboundCounted(DatapathId, std::vector<UnboundPackets>) override {}
+  void OnPortsCounted(DatapathId, std::vector<PortCounters>) override {}
   void OnCounted(DatapathId, std::vector<FoundBinding>) override {}
   void OnChecked(DatapathId, uint64_t, const openflow::SyncReport&, std::vector<FoundBinding>) override {}
 

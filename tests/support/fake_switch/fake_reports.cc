@@ -54,7 +54,48 @@ void FakeSwitch::HandleMultipart(ByteView message) {
   if (type == 7) return SendGroupDescs(MessageXid(message));
   if (type == 16) return HandleMonitorRequest(message);
   if (type == 10 && options_.has_meters) return SendMeterConfigs(MessageXid(message));
+  if (type == 4 && options_.has_port_stats) return SendPortStats(MessageXid(message));
+  if (type == 13 && options_.has_port_stats) return SendPortDescs(MessageXid(message));
   SendError(message, 1, 2);  // bad request: bad multipart type
+}
+
+// Two messages, so that the reader has to put them together.
+void FakeSwitch::SendPortStats(uint32_t xid) {
+  constexpr size_t kEntry = 80;
+  const size_t half = ports_.size() / 2;
+  for (const auto& [from, to] : {std::pair<size_t, size_t>(0, half), {half, ports_.size()}}) {
+    uint8_t* p = out_.Message(MsgType::kMultipartReply, xid, 16 + kEntry * (to - from));
+    Put16(p + 8, 4);
+    Put16(p + 10, to < ports_.size() ? 1 : 0);
+    p += 16;
+    for (size_t i = from; i < to; ++i, p += kEntry) {
+      const FakePort& port = ports_[i];
+      Put16(p, kEntry);
+      Put32(p + 4, port.number);
+      Put32(p + 8, port.alive_s);
+      Put32(p + 12, port.alive_ns);
+      Put64(p + 16, port.in_packets);
+      Put64(p + 24, port.out_packets);
+      Put64(p + 32, port.in_bytes);
+      Put64(p + 40, port.out_bytes);
+      Put64(p + 48, port.in_dropped);
+      Put64(p + 56, port.out_dropped);
+    }
+  }
+}
+
+void FakeSwitch::SendPortDescs(uint32_t xid) {
+  constexpr size_t kEntry = 40 + 32;
+  uint8_t* p = out_.Message(MsgType::kMultipartReply, xid, 16 + kEntry * ports_.size());
+  Put16(p + 8, 13);
+  p += 16;
+  for (const FakePort& port : ports_) {
+    Put32(p, port.number);
+    Put16(p + 4, kEntry);
+    Put16(p + 40 + 2, 32);  // an Ethernet property
+    Put32(p + 40 + 24, port.speed_kbit_s);
+    p += kEntry;
+  }
 }
 
 void FakeSwitch::SendFlowStats(ByteView request) {

@@ -26,6 +26,7 @@ struct FakeSwitchOptions {
   uint8_t version = 0x06;  // 0x04: speaks OpenFlow 1.3 only
   bool has_meters = true;
   bool has_monitors = true;
+  bool has_port_stats = true;
   bool has_tunnel_options = true;
   size_t group_limit = SIZE_MAX;  // further groups are refused (OFPGMFC_OUT_OF_GROUPS)
   size_t flow_limit = SIZE_MAX;   // further flows are refused (OFPFMFC_TABLE_FULL)
@@ -51,6 +52,20 @@ struct FakeTunnelOption {
   uint8_t type = 0;
   uint8_t octets = 0;
   friend bool operator==(const FakeTunnelOption&, const FakeTunnelOption&) = default;
+};
+
+// A port as statistics and descriptions tell of it. All ones: not counted.
+struct FakePort {
+  uint32_t number = 1;
+  uint64_t in_packets = 0;
+  uint64_t out_packets = 0;
+  uint64_t in_bytes = 0;
+  uint64_t out_bytes = 0;
+  uint64_t in_dropped = 0;
+  uint64_t out_dropped = 0;
+  uint32_t speed_kbit_s = 0;
+  uint32_t alive_s = UINT32_MAX;  // all ones: not known
+  uint32_t alive_ns = 0;
 };
 
 struct FakeGroup {
@@ -124,6 +139,7 @@ class FakeSwitch {
   std::map<uint16_t, FakeTunnelOption>& tunnel_options() { return tunnel_options_; }
   uint64_t option_requests_seen() const { return option_requests_seen_; }
   uint64_t option_mods_seen() const { return option_mods_seen_; }
+  std::vector<FakePort>& ports() { return ports_; }
   // Tables that are monitored.
   const std::set<uint8_t>& monitored() const { return monitored_; }
   uint64_t group_mods_seen() const { return group_mods_seen_; }
@@ -148,6 +164,8 @@ class FakeSwitch {
   void SendFlowStats(openflow::ByteView request);
   void SendMeterConfigs(uint32_t xid);
   void SendGroupDescs(uint32_t xid);
+  void SendPortStats(uint32_t xid);
+  void SendPortDescs(uint32_t xid);
   void HandleMonitorRequest(openflow::ByteView message);
   uint8_t* StartUpdate(size_t size, uint16_t event);
   void TellLearned(const FakeFlow& flow, uint16_t event);
@@ -173,6 +191,7 @@ class FakeSwitch {
   std::map<std::string, FakeFlow> flows_;
   std::map<uint32_t, std::vector<uint8_t>> meters_;
   std::map<uint32_t, FakeGroup> groups_;
+  std::vector<FakePort> ports_;
   std::map<uint16_t, FakeTunnelOption> tunnel_options_;
   uint64_t option_requests_seen_ = 0;
   uint64_t option_mods_seen_ = 0;

@@ -142,6 +142,16 @@ const Case kForms[] = {
     {"icmp_with_port", "tcp/80]", "icmp/8]",
      "27:13: key 'services[1].ports[0]': value 'icmp/8': must be icmp, tcp/PORT, udp/PORT, sctp/PORT or "
      "PROTOCOL/FIRST-LAST, ports 1 to 65535"},
+    {"speed_word", "role: access,", "role: access, speed: fast,",
+     "9:41: key 'switches[0].ports[0].speed': value 'fast': must be a whole number with bit, kbit, mbit or "
+     "gbit (per second), 1bit to 100000gbit"},
+    {"speed_differs", "- {name: c1, role: access, addresses: [192.168.10.1/24]}",
+     "- {name: c1, role: access, speed: 1gbit, addresses: [192.168.10.1/24]}\n"
+     "      - {name: c1, vlan: 7, role: access, speed: 10gbit, addresses: [192.168.11.1/24]}",
+     "10:50: key 'switches[0].ports[1].speed': value '10gbit': must be the same for all VLANs of c1, where "
+     "1gbit "
+     "stands already",
+     Errc::kConflict},
     {"vlan_reserved", "role: access,", "role: access, vlan: 4095,",
      "9:40: key 'switches[0].ports[0].vlan': value '4095': must be an integer, 1 to 4094"},
     {"store_word", "idle_timeout: 60s", "store: hash",

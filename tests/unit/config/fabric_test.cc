@@ -58,7 +58,7 @@ switches:
     ports:
       - {name: c1, role: access, addresses: [192.168.10.1/24, 192.168.20.1/24], mac: 02:00:00:00:00:01}
       - {name: c2, role: access, addresses: [192.168.30.1/24], sources: [192.168.0.0/16]}
-      - {name: e1, role: edge, addresses: [10.2.0.1/16]}
+      - {name: e1, role: edge, addresses: [10.2.0.1/16], speed: 2500mbit}
       - {name: up, role: uplink, addresses: [172.16.1.2/31]}
     routes:
       - {to: 0.0.0.0/0, via: 172.16.1.3}
@@ -112,6 +112,8 @@ services:
   EXPECT_THAT(sw.ports[1].sources, ElementsAre(Net("192.168.0.0/16")));
   EXPECT_EQ(sw.ports[2].role, PortRole::kEdge);
   EXPECT_TRUE(sw.ports[2].sources.empty());
+  EXPECT_EQ(sw.ports[2].speed, 2500000000u);
+  EXPECT_FALSE(sw.ports[3].speed);
   EXPECT_EQ(sw.ports[3].role, PortRole::kUplink);
   EXPECT_THAT(sw.routes, ElementsAre(RouteConfig{.to = Net("0.0.0.0/0"), .via = Ip("172.16.1.3")}));
 

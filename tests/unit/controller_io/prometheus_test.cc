@@ -100,6 +100,21 @@ TEST(PrometheusPage, ShowsWhatThereIs) {
   way.switch_name = "r1";
   way.family = "ipv4";
   in.rows.push_back(way);
+  PathSample sample;
+  sample.peer = "far";
+  sample.rtt = Micros(10285);
+  sample.rtt_min = Micros(10113);
+  sample.jitter_forward = Micros(143);
+  sample.loss_forward = 0.2;
+  sample.loss_backward = 0;
+  sample.loss = 0.2;
+  in.paths.push_back({.from = "edge", .sample = sample, .age = std::chrono::milliseconds{700}});
+  core::LinkView link;
+  link.port = "up1";
+  link.role = PortRole::kUplink;
+  link.speed_bit_s = 1000000000;
+  link.counters = PortCounters{.number = PortNo(2), .in_bytes = 1u << 20, .out_dropped = 3};
+  in.view.switches[0].links.push_back(link);
   const std::string page = PrometheusPage(in);
   const test::PrometheusText text = test::ReadPrometheus(page);
   EXPECT_THAT(text.problems, IsEmpty());
@@ -126,12 +141,23 @@ TEST(PrometheusPage, ShowsWhatThereIs) {
       {R"(dyncast_instance_score_l2{instance="web-1",service="web",site="edge",switch="r1"})", 4.5},
       {R"(dyncast_site_score_l2{service="web",site="edge"})", 6},
       {R"(dyncast_path_rtt_seconds{switch="r1",site="edge",family="ipv4"})", 0.004},
+      {R"(dyncast_agent_path_rtt_seconds{site="edge",peer="far",family="ipv4"})", 0.010285},
+      {R"(dyncast_agent_path_rtt_min_seconds{site="edge",peer="far",family="ipv4"})", 0.010113},
+      {R"(dyncast_agent_path_jitter_seconds{site="edge",peer="far",family="ipv4",direction="forward"})",
+       0.000143},
+      {R"(dyncast_agent_path_loss_ratio{site="edge",peer="far",family="ipv4",direction="both"})", 0.2},
+      {R"(dyncast_agent_path_loss_ratio{site="edge",peer="far",family="ipv4",direction="backward"})", 0},
+      {R"(dyncast_agent_path_age_seconds{site="edge",peer="far",family="ipv4"})", 0.7},
+      {R"(dyncast_link_speed_bits_per_second{switch="r1",port="up1",port_role="uplink"})", 1e9},
+      {R"(dyncast_link_in_bytes_total{switch="r1",port="up1",port_role="uplink"})", 1u << 20},
+      {R"(dyncast_link_out_dropped_packets_total{switch="r1",port="up1",port_role="uplink"})", 3},
   };
   for (const auto& [series, value] : expected) EXPECT_DOUBLE_EQ(text.Value(series), value) << series;
   EXPECT_EQ(text.Value(R"(dyncast_instance_score_l2{instance="web-1",service="web",site="edge"})"), -1)
       << "an agent's own score beside a computed one is not in force";
   EXPECT_EQ(text.Value(R"(dyncast_instance_estimated_requests_per_second{instance="web-1"})"), -1)
       << "what is unknown is absent";
+  EXPECT_EQ(page.find("dyncast_link_out_bytes_total{"), std::string::npos) << "not counted";
 }
 
 TEST(PrometheusPage, WhateverAgentsCallThingsThePageIsGood) {

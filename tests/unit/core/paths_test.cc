@@ -58,9 +58,9 @@ TEST_F(Paths, SetReplacesAndForgetForgets) {
   table_.Set("a", {Way("c", Micros{5})}, now_);
   EXPECT_EQ(Rtt("a", "b"), std::nullopt);
   EXPECT_EQ(Rtt("c", "a"), Micros{5});
-  table_.Forget("c");
+  EXPECT_FALSE(table_.Forget("c"));
   EXPECT_EQ(Rtt("a", "c"), Micros{5});
-  table_.Forget("a");
+  EXPECT_TRUE(table_.Forget("a"));
   EXPECT_EQ(Rtt("a", "c"), std::nullopt);
   EXPECT_GT(table_.revision(), before);
   table_.Set("a", {Way("b", Micros{1}), Way("c", Micros{2})}, now_);
@@ -107,6 +107,30 @@ TEST_F(PathsInCore, AreTakenFromAgentsThatAreListed) {
   EXPECT_EQ(rows[0].sample.peer, "a3");
   EXPECT_EQ(rows[0].sample.rtt, Micros{7000});
   EXPECT_EQ(rows[0].age, milliseconds{300});
+}
+
+TEST_F(PathsInCore, AreRecordedAsTheyAreTaken) {
+  Start();
+  const auto records = [](const Effects& effects) { return Records<PathsRecord>(effects); };
+  auto said = records(Say(
+      "a2", wire::Paths{.paths = {Way("a3", Micros{7000}), Way("nobody", Micros{1})}, .refused_paths = 0}));
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].agent, "a2");
+  EXPECT_EQ(said[0].at, now_.wall);
+  EXPECT_EQ(said[0].paths, std::vector<PathSample>{Way("a3", Micros{7000})});
+  EXPECT_TRUE(records(Say("stranger", wire::Paths{})).empty());
+  // A silent agent's ways are none, once.
+  said = records(Tick(seconds{4}));
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].agent, "a2");
+  EXPECT_TRUE(said[0].paths.empty());
+  EXPECT_TRUE(records(Tick(seconds{4})).empty());
+  Say("a3", wire::Paths{.paths = {Way("a2", Micros{7000})}, .refused_paths = 0});
+  std::erase_if(config_.agents, [](const auto& agent) { return agent.name == "a3"; });
+  said = records(Do(ConfigChanged{std::make_shared<config::FabricConfig>(config_)}));
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].agent, "a3");
+  EXPECT_TRUE(said[0].paths.empty());
 }
 
 TEST_F(PathsInCore, GoWithASilentOrRemovedAgent) {

@@ -45,6 +45,15 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
                  "name": "cpu_utilization", "value": 0.5, "unit": "ratio", "level": "L0",
                  "category": "compute", "score": 5, "meaning": "optional", "source": "measured",
                  "statistic": "mean", "window_s": 10, "age_s": 1.25}],
+    "paths": [{"agent": "edge2", "peer": "edge3", "family": "ipv4", "rtt_s": 0.010285, "rtt_min_s": 0.010113,
+               "jitter_forward_s": 0.000143, "jitter_backward_s": 0.00002, "loss": 0.02, "loss_forward": 0.02,
+               "loss_backward": 0, "sent": 50, "window_s": 5, "age_s": 0.7},
+              {"agent": "edge2", "peer": "edge4", "family": "ipv6", "loss": 1, "sent": 50, "window_s": 5,
+               "age_s": 0.7}],
+    "links": [{"switch": "d1", "port": "p1", "role": "uplink", "number": 1, "in_bit_s": 250000000,
+               "out_bit_s": 999, "speed_bit_s": 1000000000, "in_load": 0.25, "out_load": 0.000001,
+               "in_packets_s": 20833, "out_packets_s": 1, "in_dropped": 3, "out_dropped": 0, "window_s": 10,
+               "age_s": 4}],
     "bindings": [{"switch": "d1", "service": "web", "sid": "10.9.0.1", "client": "10.1.0.5",
                   "src_port": 40000, "dst_port": null, "proto": "tcp", "bid": "10.0.2.1",
                   "instance": "web-1", "decided_by": "controller", "created_at": 1769860790.0,
@@ -62,6 +71,16 @@ TEST(RenderList, EveryListTakesItsDocumentedFields) {
       {"metrics",
        "web-1     edge2  web      d1      L0     compute   cpu_utilization    0.5  ratio      5  optional  "
        "measured  mean        10.0s  1.2s\n"},
+      {"paths",
+       "edge2  edge3  ipv4    10.29ms  10.11ms        0.14ms  0.02ms    2.0%   2.0%  0.0%       50    5.0s  "
+       "700ms\n"},
+      {"paths",
+       "edge2  edge4  ipv6          -        -             -       -  100.0%      -     -       50    5.0s  "
+       "700ms\n"},
+      {"links",
+       "d1      p1    uplink  250 Mbit/s  999 bit/s  1 Gbit/s    25.0%      0.0%         20833              "
+       "1  "
+       "         3            0  10.0s  4.0s\n"},
       {"bindings",
        "10.1.0.5  40000      -  tcp    web-1     10.0.2.1  controller  10.0s  500ms        7    900\n"},
       {"events", "2026-01-31T12:00:00.000Z  instance-up  web-1    -\n"}};

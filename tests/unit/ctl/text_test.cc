@@ -7,6 +7,19 @@
 namespace dyncast::ctl {
 namespace {
 
+TEST(Format, DelaysAndBitRates) {
+  EXPECT_EQ(FormatDelay(0.010285), "10.29ms");
+  EXPECT_EQ(FormatDelay(0.000004), "0.00ms");
+  EXPECT_EQ(FormatDelay(1.5), "1500.00ms");
+  EXPECT_EQ(FormatDelay(-1), "0.00ms");
+  EXPECT_EQ(FormatBitRate(0), "0 bit/s");
+  EXPECT_EQ(FormatBitRate(-5), "0 bit/s");
+  EXPECT_EQ(FormatBitRate(999), "999 bit/s");
+  EXPECT_EQ(FormatBitRate(1500), "1.5 kbit/s");
+  EXPECT_EQ(FormatBitRate(12345678), "12.35 Mbit/s");
+  EXPECT_EQ(FormatBitRate(4e11), "400 Gbit/s");
+}
+
 TEST(Text, EscapesWhatSteersATerminal) {
   EXPECT_EQ(Escape("plain äöü ✓"), "plain äöü ✓");
   EXPECT_EQ(Escape("a\x1b[31mb\nc\td\x7f"), "a\\x1b[31mb\\x0ac\\x09d\\x7f");

@@ -52,6 +52,9 @@ class Recorder : public openflow::Listener {
   void OnUnboundCounted(DatapathId, std::vector<UnboundPackets> packets) override {
     unbound.insert(unbound.end(), packets.begin(), packets.end());
   }
+  void OnPortsCounted(DatapathId, std::vector<PortCounters> counted_ports) override {
+    ports.push_back(std::move(counted_ports));
+  }
   void OnCounted(DatapathId, std::vector<FoundBinding> bindings) override {
     ++counts;
     counted.insert(counted.end(), bindings.begin(), bindings.end());
@@ -82,6 +85,7 @@ class Recorder : public openflow::Listener {
   size_t counts = 0;
   std::vector<FoundBinding> counted;
   std::vector<UnboundPackets> unbound;
+  std::vector<std::vector<PortCounters>> ports;
   std::vector<Checked> checked;
 };
 
