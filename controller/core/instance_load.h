@@ -51,11 +51,19 @@ class InstanceLoad {
   // A binding to it begins at switch `at`. `rtt_s`: to the instance and back, 0 if not known.
   void Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service);
   // A binding to it ends.
-  void Unbound(uint32_t held, MonoTime now);
+  void Unbound(uint32_t held, MonoTime now, const ServiceLoad& service);
   // What is known of one that ended by itself.
   void Finished(double active_s, double rtt_s, MonoTime now);
   // A report that counts came in.
   void Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now, ServiceLoad* service);
+
+  // How many times longer its last bindings lived than its reports let expect when they began. nullopt: not known.
+  std::optional<double> excess() const;
+  // Requests per second that it reported for each binding held, lately. nullopt: too few to tell.
+  std::optional<double> served_per_binding_s() const;
+  // What is usual among its peers, beside which its reports are believed or not: the excess, >= 1, and the
+  // requests per second and binding; 0: not known.
+  void Compare(double usual_excess, double usual_served, MonoTime now);
 
   // What was seen of its pace since it is there. `fresh`: its reports are not too old.
   SeenPace Seen(const ServiceLoad& service, bool fresh, MonoTime now) const;
@@ -70,7 +78,7 @@ class InstanceLoad {
   double bound_per_s(SwitchId at, MonoTime now) const;
 
  private:
-  void Advance(uint32_t held, MonoTime now);
+  void Advance(uint32_t held, MonoTime now, const ServiceLoad& service);
   Crowd CrowdAt(MonoTime now) const;
   double ServerPart() const;
 
@@ -91,12 +99,22 @@ class InstanceLoad {
   MonoTime reported_at_{};          // the last report, or the start
   double held_s_ = 0;               // since the last report
   double bound_ = 0;
-  // Seconds from begin to end of a binding, without the network's and what it lingered: as was expected when
-  // it began, and as it was. Means over the last ones.
+  // Seconds from begin to end of a binding, without the network's and what it lingered: as the reports let
+  // expect when it began, and as it was. Means over the last ones.
   double foreseen_s_ = 0;
   double life_s_ = 0;
   double lives_ = 0;
   MonoTime life_at_{};
+  double usual_excess_ = 1;  // as Compare was told
+  double usual_served_ = 0;
+  // Sums of reports of the last seconds: requests, bindings times seconds, seconds.
+  double served_ = 0;
+  double served_held_s_ = 0;
+  double served_s_ = 0;
+  // When it was last seen to serve its bindings' requests not half as fast as its peers do, and how many it
+  // served per second.
+  std::optional<MonoTime> behind_at_;
+  double behind_per_s_ = 0;
   struct Rate {
     double per_s = 0;
     MonoTime at{};
