@@ -28,7 +28,8 @@ constexpr double kServedSeconds = 10;
 constexpr double kServedFewest = 50;
 constexpr double kBehind = 0.5;
 constexpr std::chrono::seconds kBehindFor{60};
-// Of each binding an instance's report counts for at most so many times what is usual, and some requests more.
+// Of each binding an instance's report counts for at most so many times what is usual, and some requests
+// more.
 constexpr double kMostServed = 4;
 constexpr double kServedSlack = 10;
 // So many lives are enough where nothing else says how long a request takes.
@@ -181,7 +182,8 @@ void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoT
       for (double* sum : {&served_, &served_held_s_, &served_s_}) *sum /= 2;
     }
     // One that serves others too, or lies, must not say how the whole service is used.
-    if (usual_served_ > 0) requests = std::min(requests, kMostServed * usual_served_ * held_s_ + kServedSlack);
+    if (usual_served_ > 0)
+      requests = std::min(requests, kMostServed * usual_served_ * held_s_ + kServedSlack);
     service->Reported(since_s, bound_, held_s_, requests);
   }
   held_s_ = 0;

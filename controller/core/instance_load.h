@@ -57,7 +57,8 @@ class InstanceLoad {
   // A report that counts came in.
   void Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now, ServiceLoad* service);
 
-  // How many times longer its last bindings lived than its reports let expect when they began. nullopt: not known.
+  // How many times longer its last bindings lived than its reports let expect when they began. nullopt: not
+  // known.
   std::optional<double> excess() const;
   // Requests per second that it reported for each binding held, lately. nullopt: too few to tell.
   std::optional<double> served_per_binding_s() const;

@@ -21,8 +21,8 @@ const double kHalf = std::log(2.0);
 constexpr double kSignificant = 2;
 // An instance that is off by this (a logarithm) is not what is usual.
 constexpr double kUnusual = 0.4;
-// Workers and requests at full use are believed within these parts of what static capacity lets expect: of it,
-// times the median of all.
+// Workers and requests at full use are believed within these parts of what static capacity lets expect: of
+// it, times the median of all.
 constexpr double kFewest = 0.05;
 constexpr double kMost = 10;
 // Static capacity is believed up to so many times the median, and down to its inverse.
@@ -243,7 +243,8 @@ void PaceJudge::Judge(std::span<const SeenPace> seen, bool sessions, std::span<P
   points_.assign(n, Point{});
   ratios_.clear();
   for (size_t i = 0; i < n; ++i) {
-    if (Usable(seen[i].full_per_s) && seen[i].full_weight > 0) ratios_.push_back(*seen[i].full_per_s / own_[i]);
+    if (Usable(seen[i].full_per_s) && seen[i].full_weight > 0)
+      ratios_.push_back(*seen[i].full_per_s / own_[i]);
   }
   if (ratios_.empty()) return;
   const double ratio = LowerMedian(ratios_);

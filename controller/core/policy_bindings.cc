@@ -27,8 +27,8 @@ class LeastBindings final : public Policy {
   }
   void Rate(const Situation&, Candidates candidates, Values value, Values capacity) const override {
     const bool by_rate = StaticCapacity(candidates, capacity);
-    // How many requests per second one unit of static capacity makes, where that was seen. Not the mean: no claim
-    // may move what it is held against. `value` is scratch until then.
+    // How many requests per second one unit of static capacity makes, where that was seen. Not the mean: no
+    // claim may move what it is held against. `value` is scratch until then.
     size_t known = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];

@@ -164,8 +164,8 @@ TEST_F(PolicyProperty, WhoIsExcludedHasNoInfluence) {
   }
 }
 
-// Each decision adds a demand and a binding; nothing else changes, nothing ends. least-loaded, power-of-two and
-// lowest-delay do starve, as long as nothing that they look at changes.
+// Each decision adds a demand and a binding; nothing else changes, nothing ends. least-loaded, power-of-two
+// and lowest-delay do starve, as long as nothing that they look at changes.
 TEST_F(PolicyProperty, NobodyStarvesForEver) {
   for (int round = 0; round < 150; ++round) {
     auto c = Sane();

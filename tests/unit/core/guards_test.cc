@@ -61,17 +61,17 @@ TEST_P(Liar, DoesNotAttractEverything) {
   EXPECT_LT(ShareOf("web-liar"), GetParam().most) << "it can take 0.067 of what comes";
 }
 
-INSTANTIATE_TEST_SUITE_P(Guards, Liar,
-                         ::testing::Values(Lie{"idle_fin", PolicyKind::kAuto, kFin, kIdleAndFast},
-                                           Lie{"idle_idle", PolicyKind::kAuto, kIdle, kIdleAndFast},
-                                           Lie{"huge_fin", PolicyKind::kAuto, kFin, kHuge},
-                                           Lie{"huge_idle", PolicyKind::kAuto, kIdle, kHuge},
-                                           Lie{"speed_fin", PolicyKind::kAuto, kFin, kFullSpeed},
-                                           Lie{"speed_idle", PolicyKind::kAuto, kIdle, kFullSpeed},
-                                           Lie{"idle_least_bindings", PolicyKind::kLeastBindings, kFin,
-                                               kIdleAndFast},
-                                           Lie{"huge_least_bindings", PolicyKind::kLeastBindings, kFin, kHuge}),
-                         [](const auto& lie) { return std::string(lie.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Guards, Liar,
+    ::testing::Values(Lie{"idle_fin", PolicyKind::kAuto, kFin, kIdleAndFast},
+                      Lie{"idle_idle", PolicyKind::kAuto, kIdle, kIdleAndFast},
+                      Lie{"huge_fin", PolicyKind::kAuto, kFin, kHuge},
+                      Lie{"huge_idle", PolicyKind::kAuto, kIdle, kHuge},
+                      Lie{"speed_fin", PolicyKind::kAuto, kFin, kFullSpeed},
+                      Lie{"speed_idle", PolicyKind::kAuto, kIdle, kFullSpeed},
+                      Lie{"idle_least_bindings", PolicyKind::kLeastBindings, kFin, kIdleAndFast},
+                      Lie{"huge_least_bindings", PolicyKind::kLeastBindings, kFin, kHuge}),
+    [](const auto& lie) { return std::string(lie.param.name); });
 
 TEST_F(Guards, ASlowInstanceIsSeenWithoutAnyReport) {
   Server silent{.agent = "", .workers = 4, .service_s = 0.05};
@@ -227,6 +227,32 @@ TEST_F(Guards, WithDispatchLearnSmallChangesLeaveTheSlotsAlone) {
   EXPECT_EQ(load(0.55), 485);
 }
 
+// Generations keep a binding for idle_timeout and more after its last packet: it says nothing of who is
+// served.
+TEST_F(Guards, BindingsOfGenerationsThatLingerAreNoQueue) {
+  config_.services[0].affinity.store = BindingStoreKind::kGenerations;
+  StartWeb();
+  for (const char* agent : {"a2", "a3"}) Say(agent, wire::Heartbeat{milliseconds{3600000}});
+  const auto ahead_after = [&](uint16_t first) {
+    for (uint16_t port = first; port < first + 10; ++port) Do(Demand("r1", "web", port));
+    Tick(seconds{2});
+    double ahead = 0;
+    for (const auto& c :
+         core_->Explain(Demand("r1", "web", 99).demand, Sv("web"), Sw("r1"), now_).candidates) {
+      ahead += c.outstanding.value();
+    }
+    return ahead;
+  };
+  EXPECT_NEAR(ahead_after(1000), 10, 1e-6) << "nothing is known yet";
+  for (int i = 0; i < 200; ++i) {
+    Do(SwitchSynced{Sw("r1")});
+    Tick(milliseconds{100});
+  }
+  ASSERT_EQ(core_->binding_count(), 0u);
+  EXPECT_LT(ahead_after(2000), 1) << "they are long served";
+  EXPECT_EQ(core_->binding_count(), 10u);
+}
+
 TEST_F(Guards, FiguresThatMeanNothingAreNoReasonToRefuse) {
   for (const PolicyKind kind : {PolicyKind::kRoundRobin, PolicyKind::kStatic, PolicyKind::kLeastLoaded,
                                 PolicyKind::kWeighted, PolicyKind::kLeastBindings, PolicyKind::kLowestDelay,
@@ -243,8 +269,12 @@ TEST_F(Guards, FiguresThatMeanNothingAreNoReasonToRefuse) {
       for (int i = 0; i < 5; ++i) {
         for (const std::string n : {"2", "3"}) {
           Report("a" + n, "web-" + n,
-                 {{"request_rate", 1e308}, {"utilization", 1e-300}, {"sessions", 1e308}, {"latency", 1e308},
-                  {"cpu_utilization", std::nan("")}, {"queue", -5}});
+                 {{"request_rate", 1e308},
+                  {"utilization", 1e-300},
+                  {"sessions", 1e308},
+                  {"latency", 1e308},
+                  {"cpu_utilization", std::nan("")},
+                  {"queue", -5}});
         }
         Tick(seconds{1});
         if (dispatch == Dispatch::kReactive) {
@@ -313,7 +343,8 @@ TEST_F(Guards, WithSessionsOneThatDoesNotKeepUpIsNotBelieved) {
       const double asked = 2.0 * held[name];
       const std::string agent = name == "web-3" ? "a3" : "a2";
       if (name == "web-2b") {
-        Report(agent, name, {{"request_rate", std::min(asked, 20.0)}, {"utilization", 0.03}, {"latency", 0.001}});
+        Report(agent, name,
+               {{"request_rate", std::min(asked, 20.0)}, {"utilization", 0.03}, {"latency", 0.001}});
       } else {
         Report(agent, name, {{"request_rate", asked}, {"utilization", asked / 400}, {"latency", 0.01}});
       }

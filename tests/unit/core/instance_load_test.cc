@@ -203,6 +203,20 @@ TEST_F(Doubt, OneThatClaimsManyRequestsDoesNotSayHowTheServiceIsUsed) {
   EXPECT_LE(service_.requests_per_binding_s(), 4 * 0.5 + 10 / 20.0 + 1e-6);
 }
 
+TEST_F(Load, WhatOverflowsIsLeftOut) {
+  Bind();
+  Pass(seconds{100});
+  Report({{"request_rate", 1e308}, {"utilization", 0.5}, {"latency", 1e308}});
+  for (int i = 0; i < 10; ++i) {
+    for (int k = 0; k < 40; ++k) Bind();
+    Pass(seconds{1});
+    Report({{"request_rate", 40}, {"utilization", 0.5}, {"latency", 0.05}});
+    while (held_ > 0) Unbind();
+  }
+  EXPECT_LT(service_.requests_per_binding_s(), 10);
+  EXPECT_NEAR(load_.Seen(service_, true, now_).workers.value(), 4, 1e-6);
+}
+
 TEST_F(Load, RatesAreOfTheLastSeconds) {
   for (int i = 0; i < 400; ++i) {
     Pass(milliseconds{50});
