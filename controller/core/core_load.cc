@@ -91,9 +91,9 @@ void Core::Impl::NoteBound(const Service& service, Instance* instance, const Swi
 
 void Core::Impl::NoteUnbound(const BindingRow& row, EndReason reason, MonoTime now) {
   Instance* instance = registry_.Find(row.instance);
+  if (instance != nullptr) instance->load.Unbound(table_.CountOf(instance->id()), now);
   Service* service = services_.Find(row.key.service);
-  if (instance == nullptr || service == nullptr) return;
-  instance->load.Unbound(table_.CountOf(instance->id()), now, service->load);
+  if (service == nullptr) return;
   if (reason != EndReason::kIdle || !row.Is(BindingRow::kGeneration)) return;
   // No switch says how old it was. One that a switch made by itself is only known to have been idle.
   const auto seconds = [](uint32_t decis) { return static_cast<double>(decis) * 0.1; };

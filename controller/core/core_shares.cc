@@ -49,14 +49,8 @@ void Core::Impl::WeighForSlots(const Service& service, const std::vector<Candida
   if (!any) return;
   const Selection& selection = service.spec.selection;
   PolicyOf(selection.policy).Weigh(SituationOf(service), candidates, *weights, *capacities);
-  double sum = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {
     if (!candidates[i].eligible() || !std::isfinite((*weights)[i]) || !((*weights)[i] > 0)) (*weights)[i] = 0;
-    sum += (*weights)[i];
-  }
-  if (!(sum > 0) || !std::isfinite(sum)) {
-    // The policy knows nothing to tell them apart by: that is no reason to refuse demands.
-    for (size_t i = 0; i < candidates.size(); ++i) (*weights)[i] = candidates[i].eligible() ? 1 : 0;
   }
   if (selection.max_share < 1) BoundWeights(*weights, selection.max_share);
 }

@@ -75,7 +75,7 @@ Crowd InstanceLoad::CrowdAt(MonoTime now) const {
   return After(crowd_, pace_.workers / there, pace_.service_s / there, Seconds(now - at_));
 }
 
-void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& service) {
+void InstanceLoad::Advance(uint32_t held, MonoTime now) {
   if (!started_) {
     started_ = true;
     at_ = now;
@@ -85,8 +85,7 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& servi
   }
   const double passed_s = Seconds(now - at_);
   if (passed_s <= 0) return;
-  const bool seen = service.exact() || service.sessions();
-  crowd_ = seen ? Crowd{.mean = static_cast<double>(held), .variance = 0} : CrowdAt(now);
+  crowd_ = CrowdAt(now);
   const double kept = std::exp(-passed_s / kTau);
   mean_held_ = held + (mean_held_ - held) * kept;
   travelling_ *= kept;
@@ -98,7 +97,7 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now, const ServiceLoad& servi
 }
 
 void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service) {
-  Advance(held, now, service);
+  Advance(held, now);
   if (service_.known()) {
     const double ahead = Ahead(held, now, service).mean;
     const double foreseen_s = service_.value() * std::max(1.0, (ahead + 1) / pace_.workers);
@@ -114,8 +113,8 @@ void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now,
   rate.at = now;
 }
 
-void InstanceLoad::Unbound(uint32_t held, MonoTime now, const ServiceLoad& service) {
-  Advance(held, now, service);
+void InstanceLoad::Unbound(uint32_t held, MonoTime now) {
+  Advance(held, now);
   crowd_.mean = std::min(crowd_.mean, std::max(0.0, held - 1.0));
   own_.Done();
 }
@@ -148,7 +147,7 @@ void InstanceLoad::Compare(double usual_excess, double usual_served, MonoTime no
 
 void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now,
                             ServiceLoad* service) {
-  Advance(held, now, *service);
+  Advance(held, now);
   const double since_s = Seconds(now - reported_at_);
   reported_at_ = now;
   const double window_s = metrics.window_s() > 0 ? metrics.window_s() : since_s;

@@ -51,7 +51,7 @@ class InstanceLoad {
   // A binding to it begins at switch `at`. `rtt_s`: to the instance and back, 0 if not known.
   void Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service);
   // A binding to it ends.
-  void Unbound(uint32_t held, MonoTime now, const ServiceLoad& service);
+  void Unbound(uint32_t held, MonoTime now);
   // What is known of one that ended by itself.
   void Finished(double active_s, double rtt_s, MonoTime now);
   // A report that counts came in.
@@ -79,7 +79,7 @@ class InstanceLoad {
   double bound_per_s(SwitchId at, MonoTime now) const;
 
  private:
-  void Advance(uint32_t held, MonoTime now, const ServiceLoad& service);
+  void Advance(uint32_t held, MonoTime now);
   Crowd CrowdAt(MonoTime now) const;
   double ServerPart() const;
 

@@ -94,6 +94,7 @@ class Farm : public CoreFixture {
   }
 
   std::map<std::string, Server> servers_;
+  Micros keep_open_{0};  // from a demand's answer to its binding's last packet
 
  private:
   enum class What : uint8_t { kServed, kEnded };
@@ -161,7 +162,7 @@ class Farm : public CoreFixture {
     server.latency_s += static_cast<double>((now_.mono - job.begun).count()) * 1e-6;
     waited_s_.push_back(static_cast<double>((now_.mono - job.asked).count()) * 1e-6);
     job.answered = now_.mono;
-    due_.push({now_.mono + linger, {What::kEnded, id}});
+    due_.push({now_.mono + keep_open_ + linger, {What::kEnded, id}});
     if (server.waiting.empty()) return;
     const size_t next = server.waiting.front();
     server.waiting.pop_front();

@@ -73,6 +73,40 @@ INSTANTIATE_TEST_SUITE_P(
                       Lie{"huge_least_bindings", PolicyKind::kLeastBindings, kFin, kHuge}),
     [](const auto& lie) { return std::string(lie.param.name); });
 
+TEST_F(Guards, WhereClientsKeepConnectionsOpenReportsAreBelieved) {
+  keep_open_ = seconds{1};
+  const Server one{.agent = "", .workers = 4, .service_s = 0.05};
+  Build({{"web-a", one}, {"web-b", one}, {"web-c", one}});
+  Run(120, 30, kIdle);
+  for (const auto& c : core_->Explain(Demand("r1", "web", 99).demand, Sv("web"), Sw("r1"), now_).candidates) {
+    EXPECT_NEAR(c.capacity.value(), 80, 20);
+  }
+}
+
+TEST_F(Guards, APaceThatWasReportedExpires) {
+  config_.services[0].selection.metrics_expiry = milliseconds{3000};
+  StartWeb();
+  const auto capacities = [&](uint16_t port) {
+    Do(Demand("r1", "web", port));
+    std::vector<double> found;
+    for (const auto& c :
+         core_->Explain(Demand("r1", "web", 99).demand, Sv("web"), Sw("r1"), now_).candidates) {
+      found.push_back(c.capacity.value());
+    }
+    return found;
+  };
+  for (int i = 0; i < 2; ++i) {
+    Report("a2", "web-2", {{"request_rate", 40}, {"utilization", 0.5}, {"latency", 0.05}});
+    Report("a3", "web-3", {{"request_rate", 40}, {"utilization", 0.1}, {"latency", 0.05}});
+    Advance(seconds{1});
+  }
+  const auto reported = capacities(1000);
+  EXPECT_GT(std::max(reported[0], reported[1]), 2 * std::min(reported[0], reported[1]));
+  Advance(seconds{5});
+  const auto later = capacities(1001);
+  EXPECT_DOUBLE_EQ(later[0], later[1]);
+}
+
 TEST_F(Guards, ASlowInstanceIsSeenWithoutAnyReport) {
   Server silent{.agent = "", .workers = 4, .service_s = 0.05};
   silent.reports = false;
