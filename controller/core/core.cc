@@ -131,7 +131,7 @@ void Core::Impl::End(const BindingKey& key, EndReason reason, std::optional<uint
   const BindingKey copy = key;  // `key` may be the row's own
   const BindingRow* row = table_.Find(copy);
   if (row == nullptr) return;
-  NoteUnbound(*row, now.mono);
+  NoteUnbound(*row, reason, now.mono);
   table_.Erase(copy);
   Emit(BindingEnded{.key = copy, .reason = reason, .at = now.wall, .packets = packets, .bytes = bytes},
        effects);

@@ -160,7 +160,7 @@ struct Core::Impl {
                       MonoTime now) const;
   // Before a binding at `at` begins, before it ends, and before that if it ended by itself.
   void NoteBound(const Service& service, Instance* instance, const Switch& at, MonoTime now);
-  void NoteUnbound(const BindingRow& row, MonoTime now);
+  void NoteUnbound(const BindingRow& row, EndReason reason, MonoTime now);
   void NoteFinished(const FoundBinding& ended, MonoTime now);
   // The context of the last Choose for demands at `at`: recorded already, or now.
   uint64_t ContextFor(Service* service, const Switch& at, uint64_t shape, Now now, Effects* effects);
@@ -293,6 +293,7 @@ struct Core::Impl {
   Neighbors neighbors_;
   mutable Chooser chooser_;
   std::vector<Candidate> candidates_;  // scratch
+  std::vector<double> usual_;          // scratch
   std::vector<SeenPace> seen_;         // scratch
   std::vector<Pace> believed_;         // scratch
   PaceJudge judge_;

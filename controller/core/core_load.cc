@@ -1,5 +1,8 @@
 // What each demand tells of its instance's load, and how far instances are.
+#include <algorithm>
+
 #include "controller/core/core_impl.h"
+#include "controller/core/median.h"
 
 namespace dyncast::core {
 namespace {
@@ -9,6 +12,27 @@ namespace {
 constexpr std::chrono::milliseconds kDistanceHold{100};
 // Whatever agents say or not, it may have expired.
 constexpr std::chrono::seconds kDistanceExpiry{1};
+
+// What peers have in common. Some services' bindings live longer than their requests take, or carry few
+// requests: only who differs from its peers is doubted. One alone has none.
+struct Usual {
+  double excess = 1;
+  double served_per_binding_s = 0;
+};
+Usual UsualOf(const std::vector<Instance*>& members, std::vector<double>* scratch) {
+  Usual usual;
+  scratch->clear();
+  for (const Instance* instance : members) {
+    if (const auto excess = instance->load.excess()) scratch->push_back(*excess);
+  }
+  if (scratch->size() > 1) usual.excess = std::max(1.0, LowerMedian(*scratch));
+  scratch->clear();
+  for (const Instance* instance : members) {
+    if (const auto served = instance->load.served_per_binding_s()) scratch->push_back(*served);
+  }
+  if (scratch->size() > 1) usual.served_per_binding_s = LowerMedian(*scratch);
+  return usual;
+}
 
 double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
 
@@ -23,7 +47,9 @@ void Core::Impl::UpdatePaces(Service* service, MonoTime now) {
   service->paces_at = now;
   seen_.clear();
   size_t rated = 0;
-  for (const Instance* instance : service->members) {
+  const Usual usual = UsualOf(service->members, &usual_);
+  for (Instance* instance : service->members) {
+    instance->load.Compare(usual.excess, usual.served_per_binding_s, now);
     const bool fresh = instance->metrics.Fresh(now, service->spec.selection.metrics_expiry);
     seen_.push_back(instance->load.Seen(service->load, fresh, now));
     rated += instance->record.capacity.requests_per_s ? 1 : 0;
@@ -63,9 +89,17 @@ void Core::Impl::NoteBound(const Service& service, Instance* instance, const Swi
                        service.load);
 }
 
-void Core::Impl::NoteUnbound(const BindingRow& row, MonoTime now) {
+void Core::Impl::NoteUnbound(const BindingRow& row, EndReason reason, MonoTime now) {
   Instance* instance = registry_.Find(row.instance);
   if (instance != nullptr) instance->load.Unbound(table_.CountOf(instance->id()), now);
+  Service* service = services_.Find(row.key.service);
+  if (service == nullptr) return;
+  if (reason != EndReason::kIdle || !row.Is(BindingRow::kGeneration)) return;
+  // No switch says how old it was. One that a switch made by itself is only known to have been idle.
+  const auto seconds = [](uint32_t decis) { return static_cast<double>(decis) * 0.1; };
+  const bool begin_known = row.installed.count() > 0 && row.installed <= row.last_seen;
+  service->load.Finished(begin_known ? seconds((row.last_seen - row.installed).count()) : 0,
+                         seconds(Since(now).count() - std::min(Since(now), row.last_seen).count()));
 }
 
 void Core::Impl::NoteFinished(const FoundBinding& ended, MonoTime now) {

@@ -14,15 +14,28 @@ constexpr double kFinishedMemory = 256;
 constexpr double kManyRequests = 1.5;
 // Sums of reports are halved when they are of more than this time.
 constexpr double kUseSeconds = 60;
-// What is known of bindings that ended earlier is not used.
-constexpr std::chrono::seconds kLifeExpiry{30};
 constexpr double kLifeMemory = 32;
+// How long bindings lived counts less with time, by e in so many seconds.
+constexpr double kLifeFade = 8;
 // An instance that gets no demands must be tried again: in so many seconds most of what is known is
 // forgotten.
 constexpr double kFade = 5;
-// An instance whose bindings live this many times longer than what it reports lets expect is not believed.
-constexpr double kDisbelief = 2.5;
+// An instance whose excess is this many times its peers' is slower than it says.
+constexpr double kDoubt = 2.5;
+// Requests for each binding: sums are halved when they are of more than this time, and compared from so many
+// requests on. An instance that is behind counts as such for a while after.
+constexpr double kServedSeconds = 10;
+constexpr double kServedFewest = 50;
+constexpr double kBehind = 0.5;
+constexpr std::chrono::seconds kBehindFor{60};
+// Of each binding an instance's report counts for at most so many times what is usual, and some requests
+// more.
+constexpr double kMostServed = 4;
+constexpr double kServedSlack = 10;
+// So many lives are enough where nothing else says how long a request takes.
+constexpr double kFewLives = 4;
 constexpr double kLeastService = 1e-6;
+constexpr double kLeastFull = 1e-3;
 
 double Seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
 
@@ -85,9 +98,11 @@ void InstanceLoad::Advance(uint32_t held, MonoTime now) {
 
 void InstanceLoad::Bound(SwitchId at, double rtt_s, uint32_t held, MonoTime now, const ServiceLoad& service) {
   Advance(held, now);
-  const double ahead = Ahead(held, now, service).mean;
-  const double foreseen_s = pace_.service_s * std::max(1.0, (ahead + 1) / pace_.workers);
-  foreseen_s_ += (foreseen_s - foreseen_s_) / kLifeMemory;
+  if (service_.known()) {
+    const double ahead = Ahead(held, now, service).mean;
+    const double foreseen_s = service_.value() * std::max(1.0, (ahead + 1) / pace_.workers);
+    foreseen_s_ += (foreseen_s - foreseen_s_) * (foreseen_s_ > 0 ? 1 / kLifeMemory : 1);
+  }
   travelling_ += rtt_s / kTau;
   bound_per_s_ += 1 / kTau;
   crowd_.mean = std::min(crowd_.mean + 1, held + 1.0);
@@ -110,6 +125,26 @@ void InstanceLoad::Finished(double active_s, double rtt_s, MonoTime now) {
   life_at_ = now;
 }
 
+std::optional<double> InstanceLoad::excess() const {
+  if (lives_ < kLifeMemory || foreseen_s_ <= 0) return std::nullopt;
+  return life_s_ / foreseen_s_;
+}
+
+std::optional<double> InstanceLoad::served_per_binding_s() const {
+  if (served_held_s_ < kServedSeconds) return std::nullopt;
+  return served_ / served_held_s_;
+}
+
+void InstanceLoad::Compare(double usual_excess, double usual_served, MonoTime now) {
+  usual_excess_ = usual_excess;
+  usual_served_ = usual_served;
+  const auto served = served_per_binding_s();
+  if (served && usual_served * served_held_s_ >= kServedFewest && *served < kBehind * usual_served) {
+    behind_at_ = now;
+    behind_per_s_ = served_ / served_s_;
+  }
+}
+
 void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now,
                             ServiceLoad* service) {
   Advance(held, now);
@@ -124,7 +159,7 @@ void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoT
     const double fresh = *rate * fresh_s;
     if (use && *use > kLeastUtilisation) cost_.Add(*use / *rate, values, fresh);
     if (metrics.latency()) service_.Add(*metrics.latency(), values, fresh);
-    if (use && metrics.latency()) {
+    if (use && metrics.latency() && std::isfinite(*rate * *metrics.latency() * window_s)) {
       work_s_ += *rate * *metrics.latency() * fresh_s;
       use_s_ += *use * fresh_s;
       if (use_s_ > kUseSeconds) {
@@ -137,7 +172,19 @@ void InstanceLoad::Reported(const InstanceMetrics& metrics, uint32_t held, MonoT
     service_.Fade(std::exp(-since_s / kFade));
     cost_.Fade(std::exp(-since_s / kFade));
   }
-  if (since_s > 0 && rate) service->Reported(since_s, bound_, held_s_, *rate * since_s);
+  if (since_s > 0 && rate && std::isfinite(*rate * since_s)) {
+    double requests = *rate * since_s;
+    served_ += requests;
+    served_held_s_ += held_s_;
+    served_s_ += since_s;
+    if (served_s_ > kServedSeconds) {
+      for (double* sum : {&served_, &served_held_s_, &served_s_}) *sum /= 2;
+    }
+    // One that serves others too, or lies, must not say how the whole service is used.
+    if (usual_served_ > 0)
+      requests = std::min(requests, kMostServed * usual_served_ * held_s_ + kServedSlack);
+    service->Reported(since_s, bound_, held_s_, requests);
+  }
   held_s_ = 0;
   bound_ = 0;
   // How many it has now.
@@ -157,25 +204,48 @@ Crowd InstanceLoad::Ahead(uint32_t held, MonoTime now, const ServiceLoad& servic
 
 SeenPace InstanceLoad::Seen(const ServiceLoad& service, bool fresh, MonoTime now) const {
   SeenPace seen;
-  if (fresh && service_.known()) {
-    seen.service_s = service_.value();
-    seen.service_weight = service_.weight();
+  if (fresh) {
+    if (service_.known()) {
+      seen.service_s = service_.value();
+      seen.service_weight = service_.weight();
+    }
+    if (work_s_ > 0 && use_s_ > 0) seen.workers = work_s_ / use_s_;
+    if (cost_.known()) {
+      seen.full_per_s = 1 / cost_.value();
+      seen.full_weight = cost_.weight();
+    }
   }
-  if (fresh && work_s_ > 0 && use_s_ > 0) seen.workers = work_s_ / use_s_;
-  if (fresh && cost_.known()) {
-    seen.full_per_s = 1 / cost_.value();
-    seen.full_weight = cost_.weight();
-  }
-  if (service.sessions()) return seen;
-  if (service.exact()) {
-    if (own_.known()) {
-      seen.service_s = own_.value();
-      seen.service_weight = own_.weight();
+  if (service.sessions()) {
+    if (seen.full_per_s && behind_at_ && now - *behind_at_ <= kBehindFor) {
+      // It is full with what it served; the rest of what it says is not believed.
+      seen.full_per_s = std::min(*seen.full_per_s, std::max(behind_per_s_, kLeastFull));
+      seen.service_s.reset();
+      seen.workers.reset();
     }
     return seen;
   }
-  if (seen.service_s && lives_ >= kLifeMemory && now - life_at_ <= kLifeExpiry) {
-    seen.service_s = *seen.service_s * std::max(1.0, life_s_ / (kDisbelief * foreseen_s_));
+  const double life_weight = lives_ * std::exp(-Seconds(now - life_at_) / kLifeFade);
+  if (service.exact()) {
+    // Nothing that it says, but for the workers: without them the time that they were busy is not known.
+    if (pace_.workers_known && own_.known()) {
+      seen.service_s = own_.value();
+      seen.service_weight = own_.weight();
+    } else if (lives_ >= kFewLives) {
+      seen.service_s = life_s_;
+      seen.service_weight = life_weight;
+    }
+    return seen;
+  }
+  if (!seen.service_s && lives_ >= kLifeMemory) {
+    seen.service_s = life_s_;
+    seen.service_weight = life_weight;
+  } else if (seen.service_s) {
+    const double doubt = excess().value_or(0) / (kDoubt * usual_excess_);
+    if (doubt > 1) {
+      // Known by its lives only: as they fade it counts as the others do, and is tried.
+      seen.service_s = *seen.service_s * doubt;
+      seen.service_weight = std::min(seen.service_weight, life_weight);
+    }
   }
   return seen;
 }

@@ -57,6 +57,15 @@ class InstanceLoad {
   // A report that counts came in.
   void Reported(const InstanceMetrics& metrics, uint32_t held, MonoTime now, ServiceLoad* service);
 
+  // How many times longer its last bindings lived than its reports let expect when they began. nullopt: not
+  // known.
+  std::optional<double> excess() const;
+  // Requests per second that it reported for each binding held, lately. nullopt: too few to tell.
+  std::optional<double> served_per_binding_s() const;
+  // What is usual among its peers, beside which its reports are believed or not: the excess, >= 1, and the
+  // requests per second and binding; 0: not known.
+  void Compare(double usual_excess, double usual_served, MonoTime now);
+
   // What was seen of its pace since it is there. `fresh`: its reports are not too old.
   SeenPace Seen(const ServiceLoad& service, bool fresh, MonoTime now) const;
   // Which of that is believed.
@@ -91,12 +100,22 @@ class InstanceLoad {
   MonoTime reported_at_{};          // the last report, or the start
   double held_s_ = 0;               // since the last report
   double bound_ = 0;
-  // Seconds from begin to end of a binding, without the network's and what it lingered: as was expected when
-  // it began, and as it was. Means over the last ones.
+  // Seconds from begin to end of a binding, without the network's and what it lingered: as the reports let
+  // expect when it began, and as it was. Means over the last ones.
   double foreseen_s_ = 0;
   double life_s_ = 0;
   double lives_ = 0;
   MonoTime life_at_{};
+  double usual_excess_ = 1;  // as Compare was told
+  double usual_served_ = 0;
+  // Sums of reports of the last seconds: requests, bindings times seconds, seconds.
+  double served_ = 0;
+  double served_held_s_ = 0;
+  double served_s_ = 0;
+  // When it was last seen to serve its bindings' requests not half as fast as its peers do, and how many it
+  // served per second.
+  std::optional<MonoTime> behind_at_;
+  double behind_per_s_ = 0;
   struct Rate {
     double per_s = 0;
     MonoTime at{};

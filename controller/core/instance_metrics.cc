@@ -72,6 +72,11 @@ void InstanceMetrics::Replace(std::vector<MetricSample> samples, const Selection
   }
 }
 
+void InstanceMetrics::Forget() {
+  counts_ = false;
+  estimate_.reset();
+}
+
 void InstanceMetrics::Redefine(const Selection& selection) { load_ = LoadOf(samples_, selection); }
 
 }  // namespace dyncast::core

@@ -21,6 +21,8 @@ class InstanceMetrics {
   // Replaces all samples by those of one report and, if it counts, updates the estimate. Samples must be
   // plausible. One that does not count is shown, nothing more.
   void Replace(std::vector<MetricSample> samples, const Selection& selection, bool counts, MonoTime now);
+  // The instance came up: what it said before is shown, nothing more.
+  void Forget();
   // The service's definition of load changed.
   void Redefine(const Selection& selection);
 

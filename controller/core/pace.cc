@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/core/median.h"
+
 namespace dyncast::core {
 namespace {
 
@@ -19,9 +21,12 @@ const double kHalf = std::log(2.0);
 constexpr double kSignificant = 2;
 // An instance that is off by this (a logarithm) is not what is usual.
 constexpr double kUnusual = 0.4;
-// Workers are believed within these parts of what static capacity lets expect.
+// Workers and requests at full use are believed within these parts of what static capacity lets expect: of
+// it, times the median of all.
 constexpr double kFewest = 0.05;
 constexpr double kMost = 10;
+// Static capacity is believed up to so many times the median, and down to its inverse.
+constexpr double kMostStatic = 100;
 constexpr double kUnknownService_s = 0.01;
 
 bool Usable(const std::optional<double>& v) { return v && std::isfinite(*v) && *v > 1e-9 && *v < 1e12; }
@@ -54,7 +59,7 @@ void PaceWatch::Weigh(Sum* sum, double evidence, double busy_s, double done) {
   if (sum->evidence <= 0) {
     *sum = Sum{};
   } else if (sum->evidence > kAlarm) {
-    busy_s_ = sum->busy_s;
+    busy_s_ = std::max(sum->busy_s, 1e-9);
     done_ = std::max(sum->done, 1.0);
     slower_ = faster_ = Sum{};
   }
@@ -62,7 +67,7 @@ void PaceWatch::Weigh(Sum* sum, double evidence, double busy_s, double done) {
 
 void PaceWatch::Busy(double worker_s) {
   if (worker_s <= 0) return;
-  if (!known()) {
+  if (!known_) {
     busy_s_ += worker_s;
     return;
   }
@@ -77,6 +82,7 @@ void PaceWatch::Busy(double worker_s) {
 void PaceWatch::Fade(double factor) {
   busy_s_ *= factor;
   done_ *= factor;
+  if (done_ < 1) known_ = false;
 }
 
 void PaceWatch::Done() {
@@ -86,7 +92,10 @@ void PaceWatch::Done() {
   }
   done_ += 1;
   gap_ = 0;
-  if (!known()) return;
+  if (!known_) {
+    known_ = done_ >= kLeast && busy_s_ > 0;
+    return;
+  }
   Weigh(&slower_, -kHalf, 0, 1);
   Weigh(&faster_, kHalf, 0, 1);
 }
@@ -161,41 +170,53 @@ void PaceJudge::Shrink(std::vector<Point>* points) {
   }
 }
 
+void PaceJudge::Fixed(std::span<const SeenPace> seen) {
+  const auto known = [](const SeenPace& s) { return s.fixed > 1e-9 && s.fixed < 1e18; };
+  ratios_.clear();
+  for (const SeenPace& s : seen) {
+    if (known(s)) ratios_.push_back(s.fixed);
+  }
+  fixed_known_ = !ratios_.empty();
+  const double median = fixed_known_ ? LowerMedian(ratios_) : 1;
+  own_.resize(seen.size());
+  for (size_t i = 0; i < seen.size(); ++i) {
+    own_[i] = known(seen[i]) ? std::clamp(seen[i].fixed, median / kMostStatic, median * kMostStatic) : median;
+  }
+}
+
 // As seen, else as follows from the rest that was seen, else as the others'. Also what counts as static
 // capacity: where nobody says anything, all workers are expected to be of one speed.
 void PaceJudge::Workers(std::span<const SeenPace> seen, std::span<Pace> pace) {
-  bool fixed_known = false;
-  double ratio = 0;
-  double known = 0;
   double service_s = 0;
   double served = 0;
   for (const SeenPace& s : seen) {
-    fixed_known = fixed_known || s.fixed > 0;
-    if (Usable(s.service_s)) {
-      service_s += *s.service_s;
-      ++served;
-    }
-    if (!Usable(s.workers)) continue;
-    ratio += *s.workers / (s.fixed > 0 ? s.fixed : 1);
-    ++known;
+    if (!Usable(s.service_s)) continue;
+    service_s += *s.service_s;
+    ++served;
   }
   service_s = served > 0 ? service_s / served : kUnknownService_s;
-  ratio = known > 0 ? ratio / known : 0;
+  ratios_.clear();
   for (size_t i = 0; i < seen.size(); ++i) {
     const SeenPace& s = seen[i];
-    const double own = s.fixed > 0 ? s.fixed : 1;
-    double workers = own;
+    pace[i].workers = 0;
     if (Usable(s.workers)) {
-      workers = *s.workers;
+      pace[i].workers = *s.workers;
     } else if (Usable(s.full_per_s)) {
-      workers = *s.full_per_s * (Usable(s.service_s) ? *s.service_s : service_s);
-    } else if (ratio > 0) {
-      workers = ratio * own;
+      pace[i].workers = *s.full_per_s * (Usable(s.service_s) ? *s.service_s : service_s);
     }
-    if (ratio > 0 && fixed_known) workers = std::clamp(workers, kFewest * ratio * own, kMost * ratio * own);
+    if (pace[i].workers > 0) ratios_.push_back(pace[i].workers / own_[i]);
+  }
+  // Not the mean: no claim may move what it is held against.
+  const bool known = !ratios_.empty();
+  const double ratio = known ? LowerMedian(ratios_) : 1;
+  for (size_t i = 0; i < seen.size(); ++i) {
+    const double usual = ratio * own_[i];
+    double workers = pace[i].workers > 0 ? pace[i].workers : usual;
+    workers = std::clamp(workers, kFewest * usual, kMost * usual);
     pace[i].workers = std::clamp(workers, 0.01, 1e9);
-    pace[i].known = ratio > 0 || served > 0 || Usable(s.full_per_s);
-    fixed_[i] = fixed_known ? own : pace[i].workers;
+    pace[i].workers_known = known;
+    pace[i].known = known || served > 0;
+    fixed_[i] = fixed_known_ ? own_[i] : pace[i].workers;
   }
 }
 
@@ -203,6 +224,7 @@ void PaceJudge::Judge(std::span<const SeenPace> seen, bool sessions, std::span<P
   const size_t n = seen.size();
   fixed_.assign(n, 1);
   points_.assign(n, Point{});
+  Fixed(seen);
   Workers(seen, pace);
   // Seconds of service for a unit of static capacity and worker.
   for (size_t i = 0; i < n; ++i) {
@@ -217,14 +239,21 @@ void PaceJudge::Judge(std::span<const SeenPace> seen, bool sessions, std::span<P
     pace[i].service_s = std::clamp(service_s, 1e-7, 1e6);
     pace[i].full_per_s = pace[i].workers / pace[i].service_s;
   }
+  if (!sessions && any) return;
   points_.assign(n, Point{});
-  bool full_known = false;
+  ratios_.clear();
+  for (size_t i = 0; i < n; ++i) {
+    if (Usable(seen[i].full_per_s) && seen[i].full_weight > 0)
+      ratios_.push_back(*seen[i].full_per_s / own_[i]);
+  }
+  if (ratios_.empty()) return;
+  const double ratio = LowerMedian(ratios_);
   for (size_t i = 0; i < n; ++i) {
     if (!Usable(seen[i].full_per_s) || !(seen[i].full_weight > 0)) continue;
-    points_[i] = {.log = std::log(*seen[i].full_per_s / fixed_[i]), .weight = seen[i].full_weight};
-    full_known = true;
+    const double usual = ratio * own_[i];
+    const double full_per_s = std::clamp(*seen[i].full_per_s, kFewest * usual, kMost * usual);
+    points_[i] = {.log = std::log(full_per_s / fixed_[i]), .weight = seen[i].full_weight};
   }
-  if (!full_known || (!sessions && any)) return;
   Shrink(&points_);
   for (size_t i = 0; i < n; ++i) {
     pace[i].full_per_s = std::exp(points_[i].log) * fixed_[i];

@@ -38,7 +38,7 @@ class PaceWatch {
  public:
   void Busy(double worker_s);
   void Done();
-  bool known() const { return done_ >= kLeast; }
+  bool known() const { return known_; }
   // Precondition: known().
   double value() const { return busy_s_ / done_; }
   double weight() const { return done_; }
@@ -57,6 +57,7 @@ class PaceWatch {
   static constexpr double kMemory = 512;
   double busy_s_ = 0;
   double done_ = 0;
+  bool known_ = false;
   double gap_ = 0;  // evidence since the last one was done
   Sum slower_;
   Sum faster_;
@@ -67,6 +68,8 @@ struct Pace {
   double workers = 1;       // requests served at a time, > 0
   double full_per_s = 100;  // requests per second at full use, > 0
   bool known = false;       // at least one of these was seen, not assumed
+  // The workers follow from what somebody said of them.
+  bool workers_known = false;
 };
 
 // How many demands are at an instance, as far as that is known: mean and variance.
@@ -81,7 +84,7 @@ double Waiting(const Crowd& crowd, double more, double workers);
 // Mean and variance of a death process closed by the normal distribution (Rothkopf, Oren 1979).
 Crowd After(Crowd crowd, double workers, double service_s, double seconds);
 
-// What was seen of one instance.
+// What was seen of one instance, or claimed by it.
 struct SeenPace {
   double fixed = 0;                 // static capacity, in one unit for all; 0: not known
   std::optional<double> service_s;  // and the number of requests behind it
@@ -92,7 +95,8 @@ struct SeenPace {
 };
 
 // What is believed: an instance differs from what static capacities let expect only as far as chance does not
-// explain it; what was not seen of it is as of the others. Keeps its scratch room between calls.
+// explain it; what was not seen of it is as of the others; what it claims is bounded by what the others say.
+// Keeps its scratch room between calls.
 class PaceJudge {
  public:
   // `sessions`: full_per_s is taken as reported, else it follows from the other two. Precondition: of one
@@ -107,9 +111,14 @@ class PaceJudge {
   };
   // Pulls values to what is usual, those that are not known wholly.
   static void Shrink(std::vector<Point>* points);
+  // Static capacity, bounded; 1 for all where nobody says it.
+  void Fixed(std::span<const SeenPace> seen);
   void Workers(std::span<const SeenPace> seen, std::span<Pace> pace);
 
-  std::vector<double> fixed_;
+  bool fixed_known_ = false;
+  std::vector<double> own_;    // static capacity
+  std::vector<double> fixed_;  // what service times are compared by
+  std::vector<double> ratios_;
   std::vector<Point> points_;
 };
 

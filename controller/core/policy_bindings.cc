@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "controller/core/instance_metrics.h"
+#include "controller/core/median.h"
 #include "controller/core/policies.h"
 
 namespace dyncast::core {
@@ -10,6 +11,9 @@ namespace {
 
 // Between these utilisations the trust in rate / utilisation grows from none to full.
 constexpr double kFullTrustUtilisation = 0.25;
+// What figures that mean nothing become.
+constexpr double kLeastCapacity = 1e-9;
+constexpr double kMostCapacity = 1e15;
 
 class LeastBindings final : public Policy {
  public:
@@ -22,25 +26,24 @@ class LeastBindings final : public Policy {
            "rate: static capacity * max(0.05, 1 - load)";
   }
   void Rate(const Situation&, Candidates candidates, Values value, Values capacity) const override {
-    NetworkCost(candidates, value);
     const bool by_rate = StaticCapacity(candidates, capacity);
-    // How many requests per second one unit of static capacity makes, where that was seen.
-    double ratio = 0;
+    // How many requests per second one unit of static capacity makes, where that was seen. Not the mean: no
+    // claim may move what it is held against. `value` is scratch until then.
     size_t known = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
       if (!c.eligible() || !Usable(c.estimate)) continue;
-      ratio += *c.estimate / capacity[i];
-      ++known;
+      const double ratio = *c.estimate / capacity[i];
+      if (std::isfinite(ratio) && ratio > 0) value[known++] = ratio;
     }
-    ratio = known > 0 ? ratio / static_cast<double>(known) : 1;
-    if (!std::isfinite(ratio) || ratio <= 0) ratio = 1;
+    const double ratio = known > 0 ? LowerMedian(value.first(known)) : 1;
+    NetworkCost(candidates, value);
     const double mean_load = MeanOf(candidates, [](const Candidate& c) { return c.load; }).value_or(0);
     double sum = 0;
     size_t eligible = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
-      capacity[i] = Estimate(c, capacity[i] * ratio, mean_load);
+      capacity[i] = std::clamp(Estimate(c, capacity[i] * ratio, mean_load), kLeastCapacity, kMostCapacity);
       if (!c.eligible()) continue;
       sum += capacity[i];
       ++eligible;
@@ -48,7 +51,7 @@ class LeastBindings final : public Policy {
     const double least = eligible > 0 ? kLeastShare * sum / static_cast<double>(eligible) : 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const Candidate& c = candidates[i];
-      capacity[i] = std::max({capacity[i], least, 1e-9});
+      capacity[i] = std::max(capacity[i], least);
       const double network = by_rate || known > 0 ? value[i] : 0;
       value[i] =
           (static_cast<double>(c.bindings) + 1) / (capacity[i] * static_cast<double>(c.warmth)) + network;
@@ -72,7 +75,7 @@ class LeastBindings final : public Policy {
       // Near idle, utilisation is mostly that of others: there the prior counts.
       const double trust =
           std::clamp((load - kLeastUtilisation) / (kFullTrustUtilisation - kLeastUtilisation), 0.0, 1.0);
-      return prior + trust * (*c.estimate - prior);
+      return prior + trust * (std::min(*c.estimate, kMostOfMedian * prior) - prior);
     }
     // Nothing says what part of the load is the demands' own: count on what is left.
     return prior * std::max(kLeastShare, 1 - load);

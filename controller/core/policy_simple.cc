@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "controller/core/median.h"
 #include "controller/core/policies.h"
 
 namespace dyncast::core {
@@ -176,9 +177,7 @@ class Weighted final : public Policy {
     for (size_t i = 0; i < candidates.size(); ++i) {
       if (candidates[i].eligible()) scratch[n++] = capacity[i];
     }
-    const auto middle = scratch.begin() + static_cast<std::ptrdiff_t>((n - 1) / 2);
-    std::nth_element(scratch.begin(), middle, scratch.begin() + static_cast<std::ptrdiff_t>(n));
-    const double median = *middle;
+    const double median = LowerMedian(scratch.first(n));
     for (double& c : capacity) c = std::clamp(c, kLeastShare * median, kMostOfMedian * median);
   }
 };

@@ -80,7 +80,10 @@ void Registry::GoUp(Instance* instance, Now now) {
   instance->up_since = now.mono;
   instance->credit = 0;
   instance->recent = 0;
-  if (instance->record.state == InstanceState::kDown) instance->load = InstanceLoad{};
+  if (instance->record.state == InstanceState::kDown) {
+    instance->load = InstanceLoad{};
+    instance->metrics.Forget();
+  }
   SetState(instance, InstanceState::kUp, "health", now);
 }
 

@@ -21,6 +21,20 @@ class Times {
   std::normal_distribution<double> normal_;
 };
 
+TEST(Track, IsTheMeanOfManyAndGivesUpWhatIsNoLongerTrue) {
+  Track track(1000);
+  EXPECT_FALSE(track.known());
+  track.Add(1.0, 50, 50);
+  track.Add(1.2, 50, 50);
+  EXPECT_NEAR(track.value(), 1.1, 1e-9);
+  EXPECT_NEAR(track.weight(), 100, 1e-9);
+  track.Add(3.0, 50, 50);
+  EXPECT_NEAR(track.value(), 3.0, 1e-9) << "no chance makes 50 values three times as large";
+  EXPECT_NEAR(track.weight(), 50, 1e-9);
+  track.Add(1.5, 50, 50);
+  EXPECT_NEAR(track.value(), 2.25, 1e-9) << "but half as large";
+}
+
 TEST(Track, AWindowThatOverlapsCountsOnlyForWhatIsNew) {
   Track track(1000);
   track.Add(1.0, 100, 100);
@@ -56,6 +70,18 @@ TEST(PaceWatch, KnowsTheMean) {
   EXPECT_NEAR(watch.value(), 0.05, 0.01);
 }
 
+TEST(PaceWatch, SeesAChangeSoon) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Times times(seed);
+    PaceWatch watch;
+    Serve(&watch, &times, 0.05, 2000);
+    Serve(&watch, &times, 0.05 / 0.3, 80);
+    EXPECT_GT(watch.value(), 0.09) << seed;
+    Serve(&watch, &times, 0.05, 200);
+    EXPECT_LT(watch.value(), 0.08) << seed;
+  }
+}
+
 TEST(PaceWatch, OneLongRequestIsNoChange) {
   Times times(2);
   PaceWatch watch;
@@ -74,9 +100,11 @@ TEST(PaceWatch, WhatIsOldCountsLess) {
     watch.Busy(1);
     watch.Done();
   }
-  watch.Fade(0.01);
+  watch.Fade(0.02);
+  EXPECT_TRUE(watch.known());
+  EXPECT_NEAR(watch.weight(), 2, 0.01);
+  watch.Fade(0.4);
   EXPECT_FALSE(watch.known());
-  EXPECT_NEAR(watch.weight(), 1, 0.01);
 }
 
 // ---- Crowd --------------------------------------------------------------------------------------
@@ -117,6 +145,19 @@ TEST(Crowd, LeavesAsServersWithRandomTimesLetIt) {
       }
     }
   }
+}
+
+TEST(Crowd, GetsSmallerWithTimeInStepsOrAtOnce) {
+  Crowd crowd{.mean = 12, .variance = 0};
+  for (int i = 0; i < 100; ++i) {
+    const Crowd next = After(crowd, 4, 0.05, 0.01);
+    EXPECT_LE(next.mean, crowd.mean);
+    EXPECT_TRUE(std::isfinite(next.variance));
+    crowd = next;
+  }
+  const Crowd at_once = After({.mean = 12, .variance = 0}, 4, 0.05, 1);
+  EXPECT_NEAR(at_once.mean, crowd.mean, 0.2);
+  EXPECT_NEAR(After({.mean = 1e6, .variance = 0}, 4, 0.05, 3600).mean, 1e6 - 4 / 0.05 * 3600, 5e3);
 }
 
 // ---- PaceJudge ----------------------------------------------------------------------------------
@@ -175,6 +216,54 @@ TEST(PaceJudge, NothingKnownGoesByStaticCapacity) {
     EXPECT_GT(p.full_per_s, 0);
     EXPECT_DOUBLE_EQ(p.workers, 1);
   }
+}
+
+TEST(PaceJudge, AClaimIsHeldAgainstWhatItCannotMove) {
+  for (const double fixed : {4.0, 0.0}) {
+    for (const size_t n : {size_t{2}, size_t{3}, size_t{6}}) {
+      std::vector<SeenPace> seen(n, Seen(fixed, 0.05, 500, 4));
+      for (const double claim : {1e3, 1e6, 1e11}) {
+        seen[n - 1].workers = claim;
+        const auto pace = Judge(seen);
+        EXPECT_NEAR(pace[0].workers, 4, 1e-9) << n << " " << claim;
+        EXPECT_LE(pace[n - 1].workers, 40 + 1e-9) << n << " " << claim;
+      }
+      seen[n - 1].workers = 1e-6;
+      if (n == 2) continue;
+      EXPECT_NEAR(Judge(seen)[n - 1].workers, 0.2, 1e-9);
+    }
+  }
+}
+
+TEST(PaceJudge, AClaimSaysNothingOfThoseThatAreSilent) {
+  std::vector<SeenPace> seen(5, Seen(4, 0.05, 500, 4));
+  seen[3] = SeenPace{};
+  seen[3].fixed = 4;
+  seen[4].workers = 1e6;
+  EXPECT_NEAR(Judge(seen)[3].workers, 4, 1e-9);
+}
+
+TEST(PaceJudge, ClaimsOfRequestsAtFullUseAreBounded) {
+  for (const double fixed : {4.0, 0.0}) {
+    std::vector<SeenPace> seen(4, Seen(fixed, 0.05, 500, 4));
+    for (SeenPace& s : seen) {
+      s.full_per_s = 80;
+      s.full_weight = 500;
+    }
+    seen[3].full_per_s = 1e9;
+    const auto pace = Judge(seen, true);
+    EXPECT_NEAR(pace[0].full_per_s, 80, 8);
+    EXPECT_LE(pace[3].full_per_s, 800 * 1.01);
+  }
+}
+
+TEST(PaceJudge, AClaimOfStaticCapacityIsBounded) {
+  std::vector<SeenPace> seen(4, Seen(4, 0.05, 500, 4));
+  seen[3] = SeenPace{};
+  seen[3].fixed = 1e15;
+  const auto pace = Judge(seen);
+  EXPECT_NEAR(pace[0].workers, 4, 1e-9);
+  EXPECT_LE(pace[3].workers, 400 + 1e-6);
 }
 
 TEST(PaceJudge, OddFiguresAreNotKnown) {

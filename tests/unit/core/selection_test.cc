@@ -110,6 +110,22 @@ TEST(Policy, LeastBindingsNeverStarvesAndNeverDividesByZero) {
   EXPECT_LE(counts[0], 25);
 }
 
+TEST(Policy, LeastBindingsHoldsAClaimAgainstTheOthers) {
+  auto c = Some(4);
+  for (Candidate& x : c) {
+    x.load = 0.5;
+    x.request_rate = 50;
+    x.estimate = 100;
+  }
+  c[2].estimate = 1e9;
+  c[3].estimate.reset();  // of this one nothing is known: it is as the others
+  c[3].load.reset();
+  const auto counts = Shares(PolicyKind::kLeastBindings, c, 1250);
+  EXPECT_NEAR(counts[0], 100, 5);
+  EXPECT_NEAR(counts[2], 1000, 10) << "ten times as much, not more";
+  EXPECT_NEAR(counts[3], 50, 5) << "half of it, at the mean load";
+}
+
 TEST(Policy, SlowStartGivesAPartOfTheShare) {
   for (const PolicyKind kind :
        {PolicyKind::kRoundRobin, PolicyKind::kStatic, PolicyKind::kWeighted, PolicyKind::kLeastBindings}) {
