@@ -27,12 +27,13 @@ struct BindingRow {
     kSeen = 4,         // scratch: met in the dump at hand
     kWatched = 8,      // an entry of the core's list of flowless rows is about it
     kGeneration = 16,  // its flow is in a generation table; the epoch it was learned in stands above
+    kTold = 128,       // a D-Forwarder was told it (at `installed`), and has not said that it learned it
   };
-  static constexpr uint8_t kEpochShift = 5;  // two bits
+  static constexpr uint8_t kEpochShift = 5;  // two bits, below kTold
   BindingKey key;
   InstanceId instance;  // 0: the slot is empty
   Decis last_seen{0};   // last packet known of
-  Decis installed{0};   // last InstallBinding
+  Decis installed{0};   // last InstallBinding, or when it was told first
   uint16_t idle_timeout_s = 0;
   uint8_t flags = 0;
   uint64_t packets = 0;

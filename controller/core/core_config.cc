@@ -104,10 +104,16 @@ void Core::Impl::UnbindService(ServiceId service, const std::set<SwitchId>& wher
 void Core::Impl::RemoveBindingsOfInstance(InstanceId instance, Effects* effects, Now now) {
   std::vector<BindingKey> ended;
   std::set<std::pair<SwitchId, ServiceId>> flows;
+  // A D-Forwarder that was told in vain may hold a flow of another instance than its row's: that one's end
+  // must not leave the flow without a row, nor may the flow outlive its own instance.
+  std::vector<BindingKey> told;
   table_.ForEach([&](const BindingRow& row) {
+    const bool in_doubt = row.Is(BindingRow::kTold);
+    if (row.instance != instance && !in_doubt) return;
+    flows.emplace(row.key.at, row.key.service);
     if (row.instance != instance) return;
     ended.push_back(row.key);
-    flows.emplace(row.key.at, row.key.service);
+    if (in_doubt) told.push_back(row.key);
   });
   for (const auto& [at, service] : flows) {
     const Switch* sw = FindSwitch(at);
@@ -117,6 +123,7 @@ void Core::Impl::RemoveBindingsOfInstance(InstanceId instance, Effects* effects,
   for (const BindingKey& key : ended) {
     End(key, EndReason::kInstanceGone, std::nullopt, std::nullopt, now, effects);
   }
+  for (const BindingKey& key : told) effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
 }
 
 void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {

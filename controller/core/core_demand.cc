@@ -138,6 +138,7 @@ bool Core::Impl::DropsForNoEgress(const DemandArrived& event, Now now) {
 void Core::Impl::Install(const Service& service, BindingRow* row, MonoTime now, Effects* effects) {
   row->Clear(BindingRow::kUnconfirmed);
   row->Clear(BindingRow::kFlowless);  // until it is refused again
+  row->Clear(BindingRow::kTold);
   PlaceNow(row);
   row->installed = Since(now);
   if (row->idle_timeout_s == 0) {
@@ -231,8 +232,10 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   BindingRow* bound = table_.Insert(
       {.key = key, .instance = instance, .last_seen = at, .idle_timeout_s = IdleTimeout(*service, event, 0)});
   // A D-Forwarder that asks learns the binding with the answer.
+  const bool asked = !event.forwarder.is_none();
   Effects told;
-  Install(*service, bound, now.mono, event.forwarder.is_none() ? effects : &told);
+  Install(*service, bound, now.mono, asked ? &told : effects);
+  if (asked) bound->Set(BindingRow::kTold);
   effects->emplace_back(ForwardDemand{.at = event.at,
                                       .in_port = event.in_port,
                                       .service = event.service,

@@ -252,6 +252,8 @@ struct Core::Impl {
   void TakeFound(const FoundBinding& found, SwitchId at, Now now, Effects* effects);
   void HandleMissing(Switch* sw, bool empty, Now now, Effects* effects);
   BindingRow* Adopt(const FoundBinding& found, const Service& service, Now now, Effects* effects);
+  // True if the row is what a D-Forwarder was told in vain, and `counted` what it goes on with.
+  bool ToldInVain(const BindingRow& row, const FoundBinding& counted, MonoTime now) const;
   void TouchIfChanged(const FoundBinding& found, BindingRow* row, Now now, Effects* effects);
   void AgeFlowless(Now now, Effects* effects);
   void SweepStale(Now now, Effects* effects);

@@ -85,6 +85,7 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
   row->last_seen = std::max(row->last_seen, seen);
   row->Clear(BindingRow::kUnconfirmed);
   row->Clear(BindingRow::kFlowless);
+  row->Clear(BindingRow::kTold);
   if (!PlaceAsFound(found, row)) {
     // Learned by rules of before a change of the store.
     ++counters_["learned-elsewhere"];

@@ -12,6 +12,8 @@ constexpr std::chrono::seconds kSweepInterval{10};
 constexpr std::chrono::seconds kFlowlessLook{1};
 // Rounding of a flow's age and of its row's time; a flow lives for a second at least.
 constexpr Decis kEndedSlack{3};
+// What a D-Forwarder was told this long ago, and has not learned, was lost.
+constexpr std::chrono::seconds kToldOnItsWay{5};
 
 }  // namespace
 
@@ -73,6 +75,7 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
   }
   row->Clear(BindingRow::kUnconfirmed);
   row->Clear(BindingRow::kFlowless);
+  row->Clear(BindingRow::kTold);
   row->Set(BindingRow::kSeen);
   if (found.idle_timeout.count() > 0) {
     row->idle_timeout_s =
@@ -255,10 +258,38 @@ void Core::Impl::On(const BindingsCounted& event, Now now, Effects* effects) {
   sw->last_counted = now.mono;
   for (const FoundBinding& counted : event.bindings) {
     BindingRow* row = table_.Find(counted.key);
-    if (row == nullptr || row->key.at != event.at || row->instance != counted.instance) continue;
+    if (row == nullptr || row->key.at != event.at) continue;
+    if (row->instance != counted.instance) {
+      if (!ToldInVain(*row, counted, now.mono)) continue;
+      ++counters_["told-in-vain"];
+      End(counted.key, EndReason::kReplaced, std::nullopt, std::nullopt, now, effects);
+      row = Adopt(counted, *services_.Find(counted.key.service), now, effects);
+      PlaceAsFound(counted, row);
+    }
     if (counted.place != row->place()) continue;
+    row->Clear(BindingRow::kTold);
     TouchIfChanged(counted, row, now, effects);
   }
+}
+
+// A key whose instance went was told another one, the word was lost, and the first instance came back before
+// the key's next packet: the D-Forwarder goes on with the flow that it has and never asks again. Then its
+// flow is right, since the packets go there.
+//
+// A count that is older than what the row knows says the same, so the rule must not take one for the other:
+//  - A row that the switch said it learned is never in question, however old it or the count is.
+//  - What was told may be on its way, or learned after the count was taken. That takes milliseconds; after
+//    kToldOnItsWay it is lost. Should it come later still, or should the connection have stood still
+//    meanwhile, the news of the learning follow the count on the same connection and put the row right again.
+//  - While the former instance is gone the row is right: the next packet asks, and is told the row's.
+//  - Only the table that the switch looks at first counts. Beneath it stands what was learned over; if that
+//  is
+//    all there is, its next packet takes it over and the switch says so, or the table's turn ends it.
+bool Core::Impl::ToldInVain(const BindingRow& row, const FoundBinding& counted, MonoTime now) const {
+  if (!row.Is(BindingRow::kTold) || Since(now) - row.installed < kToldOnItsWay) return false;
+  const Instance* instance = registry_.Find(counted.instance);
+  return instance != nullptr && instance->in_plan() && Meaningful(counted, row.key.at) &&
+         RankOf(counted, row.key.at) == 0;
 }
 
 // Rows whose flow must have ended long ago although nobody said so: a flow-removed message was lost.
