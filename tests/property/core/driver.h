@@ -21,7 +21,7 @@ class Driver {
     config_.services.push_back(Spec("gen", "10.100.0.5", 82, PolicyKind::kStatic));
     for (const size_t learns : {3, 4}) config_.services[learns].dispatch = Dispatch::kLearn;
     config_.services[3].affinity.kind = AffinityKind::kClient;
-    config_.services[4].affinity.limit = 20;
+    config_.services[4].affinity.limit = 12;
     for (const size_t generations : {2, 4}) {
       config_.services[generations].affinity.store = BindingStoreKind::kGenerations;
     }
@@ -29,6 +29,7 @@ class Driver {
     config_.services[1].selection.policy = PolicyKind::kRoundRobin;
     config_.services[2].selection.slow_start = std::chrono::milliseconds{5000};
     for (auto& service : config_.services) service.affinity.idle_timeout = std::chrono::seconds{20};
+    AddForwarder();
     now_.mono += std::chrono::hours{1};
     now_.wall = FromUnixMicros(1'700'000'000'000'000);
     Restart();
@@ -46,9 +47,13 @@ class Driver {
   uint64_t deleted = 0;
   uint64_t flips = 0;
   uint64_t closings = 0;
+  uint64_t misses = 0;    // of the D-Forwarder, to which a D-Router had an answer
+  uint64_t refused = 0;   // offers that it did not take: bound already, or lost
+  uint64_t followed = 0;  // rows that follow what a count said, as the switch was told another in vain
 
  private:
   static constexpr const char* kServices[] = {"web", "rtp", "api", "lrn", "gen"};
+  static constexpr const char* kSwitches[] = {"r1", "r2", "f3"};
   size_t Pick(size_t n) { return static_cast<size_t>(random_() % n); }
 
   void Deliver(const Event& event, const std::string& name, std::set<BindingKey> allowed = {}) {
@@ -61,10 +66,20 @@ class Driver {
       // Keys of a former configuration, bound by a switch that has no plan of this one yet.
       const auto* removed = std::get_if<RemoveBinding>(&effect);
       if (removed != nullptr && oracle.switches[removed->at].plan == nullptr) views_.erase(removed->key);
+      if (const auto* set = std::get_if<SetPlan>(&effect)) {
+        std::erase_if(views_, [&, &sw = oracle.switches[set->at]](const auto& view) {
+          return view.first.at == set->at && sw.InDoubt(view.first);
+        });
+      }
+      // A flow that comes from the generations' tables has the timeout of its binding's start.
+      const auto* install = std::get_if<InstallBinding>(&effect);
+      if (install == nullptr || install->flow.place != BindingPlace::kTimed) continue;
+      const auto view = views_.find(install->flow.key);
+      if (view != views_.end()) view->second.idle = std::min(view->second.idle, install->flow.idle_timeout);
     }
     oracle.Take(effects, now_, step_, allowed);
     for (const Effect& effect : effects) {
-      if (const auto* count = std::get_if<CountBindings>(&effect)) to_count_.push_back(count->at);
+      if (const auto* count = std::get_if<CountBindings>(&effect)) Count(*count);
     }
     oracle.Check(*core_, now_, step_);
     std::erase_if(views_, [&](const auto& view) { return !oracle.Usable(view.second.instance); });
@@ -108,6 +123,8 @@ class Driver {
   }
 
   void Advance(Micros by) {
+    for (auto& [id, sw] : oracle.switches) TakeOffers(id);
+    DeliverCounts();
     // News take a part of a second at most.
     if (by > std::chrono::seconds{1}) {
       for (auto& [id, sw] : oracle.switches) Report(id);
@@ -144,12 +161,15 @@ class Driver {
     for (const auto& [id, r] : oracle.instances) state.instances.push_back(r);
     for (const auto& [key, instance] : oracle.rows)
       state.bindings.push_back({.key = key, .instance = instance});
+    counts_.clear();
     restarted_at_ = now_.mono;
     core_ = std::make_unique<Core>(std::make_shared<config::FabricConfig>(config_), state, now_, random_(),
                                    1'000'000u * ++restarts);
-    for (const char* name : {"r1", "r2"}) {
-      Oracle::World& sw = oracle.switches[*core_->FindSwitch(name)];
-      sw.found = sw.ports = false;
+    for (const auto& config : config_.switches) {
+      Oracle::World& sw = oracle.switches[*core_->FindSwitch(config.name)];
+      sw.forwarder = config.role == SwitchRole::kDForwarder;
+      sw.address = config.tunnel->address;
+      sw.found = sw.ports = sw.synced = sw.endpoint = false;
       sw.plan.reset();
       sw.unreported.clear();
       sw.doomed.clear();
@@ -173,7 +193,8 @@ class Driver {
     const DemandArrived demand{
         .at = id,
         .service = *service,
-        .demand = {.client = IpAddress::V4(0x0a0b0000u + static_cast<uint32_t>(Pick(12))),
+        // Fewer behind the D-Forwarder, so that they are heard of while their instances are gone.
+        .demand = {.client = IpAddress::V4(0x0a0b0000u + static_cast<uint32_t>(Pick(sw.forwarder ? 6 : 12))),
                    .sid = *spec->sid_v4,
                    .proto = IpProto::kTcp,
                    .src_port = static_cast<uint16_t>(1000 + Pick(8)),
@@ -185,6 +206,10 @@ class Driver {
     const ServiceSpec in_force = planned != nullptr ? planned->spec : *spec;
     const BindingKey key = MakeBindingKey(in_force.affinity, id, *service, demand.demand);
     const auto held = sw.Find(key);
+    if (sw.forwarder) {
+      if (planned != nullptr) AtForwarder(id, *planned, key, demand);
+      return;
+    }
     if (in_force.dispatch == Dispatch::kLearn) {
       if (planned != nullptr) SelfMade(id, *planned, key, demand);
       return;
@@ -197,7 +222,7 @@ class Driver {
     DemandArrived asked = demand;
     asked.egress_gone = held.has_value();
     ++demands;
-    const InstanceId must = oracle.MustGo(key);
+    const InstanceId must = oracle.MustGo(key, now_.mono);
     step_ = std::to_string(count_) + " demand";
     Effects effects;
     core_->StepDemand(asked, now_, &effects);
@@ -222,6 +247,20 @@ class Driver {
   // A packet of a bound flow.
   void Pass(Oracle::World* sw, const PlannedService* planned, const BindingKey& key,
             const Oracle::World::Held& held);
+  // Notes where a packet went that clients see as bound or not, at a switch that binds by itself.
+  void Saw(const PlannedService& service, const BindingKey& key, InstanceId went, bool bound);
+  // A D-Forwarder, and what it may ask. driver_forwarder.h.
+  void AddForwarder();
+  // A packet of a client behind the D-Forwarder.
+  void AtForwarder(SwitchId id, const PlannedService& service, const BindingKey& key,
+                   const DemandArrived& demand);
+  // A D-Router's answer to one without a binding, if there is one: the key and the instance that it tells.
+  using Told = std::optional<std::pair<BindingKey, InstanceId>>;
+  Told Ask(SwitchId forwarder, const DemandArrived& demand);
+  Told AskController(SwitchId router, const PlannedService& service, const BindingKey& key,
+                     const DemandArrived& demand);
+  // What the D-Forwarder was told arrives.
+  void TakeOffers(SwitchId id);
   // A packet to a service that the switch dispatches by itself.
   void SelfMade(SwitchId id, const PlannedService& service, const BindingKey& key,
                 const DemandArrived& demand);
@@ -268,6 +307,12 @@ class Driver {
   }
 
   void SwitchLife();
+  // All that a switch holds, or what stands in the timed table.
+  std::vector<FoundBinding> Holds(const Oracle::World& sw, bool generations) const;
+  // A switch is asked to count, and its answers arrive: before anything else of what happens later in time,
+  // but news of what was learned meanwhile may overtake them.
+  void Count(const CountBindings& count);
+  void DeliverCounts();
   // A controller that starts again and finds the same instances leaves the slots as they are.
   void SameSlots(const SwitchPlan& before, const SwitchPlan& after);
   // Somebody deletes a flow.
@@ -276,14 +321,7 @@ class Driver {
   void Configure();
   void OneStep(int i) {
     count_ = i;
-    while (!to_count_.empty()) {
-      const SwitchId at = to_count_.back();
-      to_count_.pop_back();
-      if (!oracle.switches[at].found) continue;
-      std::vector<FoundBinding> counted;
-      for (const auto& [key, flow] : oracle.switches[at].flows) counted.push_back(Found(key, flow));
-      Deliver(BindingsCounted{at, counted}, "counted");
-    }
+    if (!counts_.empty() && Pick(2) == 0) DeliverCounts();
     const size_t dice = Pick(1000);
     if (dice < 600) {
       Traffic(i);
@@ -293,6 +331,8 @@ class Driver {
       Advance(std::chrono::milliseconds{Pick(400)});
       Deliver(Tick{}, "tick", oracle.flowless);
       oracle.CheckDoomed(now_, step_);
+      Deliver(Tick{}, "tick again", oracle.flowless);
+      oracle.CheckSettled(*core_, step_);
     } else if (dice < 970) {
       SwitchLife();
     } else if (dice < 980) {
@@ -329,7 +369,7 @@ class Driver {
   std::map<BindingKey, Seen> views_;
   std::unique_ptr<Core> core_;
   std::map<std::string, std::pair<uint64_t, uint64_t>> agents_;
-  std::vector<SwitchId> to_count_;
+  std::deque<BindingsCounted> counts_;  // on their way
   std::vector<uint8_t> packet_ = std::vector<uint8_t>(60, 1);
   std::string step_;
   MonoTime restarted_at_{};
@@ -338,4 +378,5 @@ class Driver {
 
 }  // namespace dyncast::core
 
+#include "tests/property/core/driver_forwarder.h"
 #include "tests/property/core/driver_steps.h"

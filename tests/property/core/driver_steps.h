@@ -28,7 +28,7 @@ inline void Driver::SelfMade(SwitchId id, const PlannedService& service, const B
     Pass(&sw, &service, key, *held);
   } else if (service.slots_v4.empty()) {
     if (!sw.found) return;
-    const InstanceId must = oracle.MustGo(key);  // bound, without a flow
+    const InstanceId must = oracle.MustGo(key, now_.mono);  // bound, without a flow
     Effects effects;
     core_->StepDemand(demand, now_, &effects);
     Note(effects);
@@ -47,6 +47,13 @@ inline void Driver::SelfMade(SwitchId id, const PlannedService& service, const B
     bound = !service.binding_closed;
     if (bound) sw.Learn(service, key, went, now_.mono);
   }
+  Saw(service, key, went, bound);
+  if (Pick(3) != 0) Report(id);
+}
+
+inline void Driver::Saw(const PlannedService& service, const BindingKey& key, InstanceId went, bool bound) {
+  const SwitchId id = key.at;
+  const Oracle::World& sw = oracle.switches[id];
   const auto view = views_.find(key);
   if (view != views_.end() && view->second.instance != went) {
     const auto idle = std::min(view->second.idle, service.spec.affinity.idle_timeout);
@@ -55,8 +62,7 @@ inline void Driver::SelfMade(SwitchId id, const PlannedService& service, const B
           step_ + ": a bound flow moved, service " + std::to_string(key.service.value()) + " switch " +
           std::to_string(id.value()) + " key " + key.client.ToString() + ":" + std::to_string(key.src_port) +
           " from " + std::to_string(view->second.instance.value()) + " to " + std::to_string(went.value()) +
-          " after us " + std::to_string((now_.mono - view->second.last).count()) + " held " +
-          std::to_string(held.has_value()) + " row " +
+          " after us " + std::to_string((now_.mono - view->second.last).count()) + " row " +
           std::to_string(oracle.rows.count(key) ? oracle.rows[key].value() : 0) + " found " +
           std::to_string(sw.found) + " plan " + std::to_string(sw.plan != nullptr));
   }
@@ -70,45 +76,42 @@ inline void Driver::SelfMade(SwitchId id, const PlannedService& service, const B
   } else {
     views_.erase(key);
   }
-  if (Pick(3) != 0) Report(id);
 }
 
 inline void Driver::SwitchLife() {
-  const std::string name = Pick(2) == 0 ? "r1" : "r2";
+  const std::string name = kSwitches[Pick(3)];
   const SwitchId id = *core_->FindSwitch(name);
   Oracle::World& sw = oracle.switches[id];
+  if (sw.found && sw.plan != nullptr && !sw.endpoint && Pick(2) == 0) {
+    sw.endpoint = true;
+    Deliver(NeighborFound{id, PortNo{0xfffe}, sw.address, MacAddress{{2, 0, 0, 0, 0, 9}}}, "endpoint");
+    return;
+  }
   if (sw.found && Pick(3) != 0) return;
   if (sw.found) {
     if (Pick(3) == 0) {  // the switch itself starts again
       sw.Wipe();
       std::erase_if(views_, [&](const auto& view) { return view.first.at == id; });
     }
-    sw.found = false;
+    sw.found = sw.synced = sw.endpoint = false;
     sw.unreported.clear();
+    std::erase_if(counts_, [&](const BindingsCounted& counted) { return counted.at == id; });
     Deliver(SwitchLost{id, "test"}, "lost");
     return;
   }
   if (!sw.ports && Pick(2) == 0) {
     sw.ports = true;
     const std::string n = name.substr(1);
-    Deliver(PortsKnown{id, {{"acc" + n, PortNo{1}}, {"up" + n, PortNo{2}}}}, "ports");
+    Deliver(PortsKnown{id, {{"acc" + n, PortNo{1}}, {"up" + n, PortNo{2}}, {"gnv" + n, PortNo{9}}}}, "ports");
     return;
   }
   std::set<BindingKey> allowed;
   for (const auto& [key, instance] : oracle.rows) {
     if (key.at != id) continue;
     const auto held = sw.Find(key);
-    if (!held || held->instance != instance) allowed.insert(key);
+    if (!held || held->instance != instance || sw.InDoubt(key)) allowed.insert(key);
   }
-  std::vector<FoundBinding> found;
-  for (const auto& [key, flow] : sw.flows) found.push_back(Found(key, flow));
-  for (const size_t turn : {0, 1}) {
-    for (const auto& [key, instance] : sw.turns[turn]) {
-      FoundBinding binding{.key = key, .instance = instance};
-      binding.place = GenerationPlace(static_cast<uint8_t>(turn));
-      found.push_back(binding);
-    }
-  }
+  const std::vector<FoundBinding> found = Holds(sw, true);
   for (const FoundBinding& binding : found) {
     sw.doomed.erase(binding.key);
     oracle.flowless.erase(binding.key);
@@ -118,6 +121,7 @@ inline void Driver::SwitchLife() {
   sw.found = true;
   Deliver(SwitchFound{id, found, sw.Dispatch(), sw.holds == nullptr && sw.empty()}, "found", allowed);
   if (fresh && before != nullptr && sw.plan != nullptr) SameSlots(*before, *sw.plan);
+  sw.synced = true;
   Deliver(SwitchSynced{id}, "synced");
 }
 
@@ -132,7 +136,37 @@ inline void Driver::SameSlots(const SwitchPlan& before, const SwitchPlan& after)
   }
 }
 
+inline std::vector<FoundBinding> Driver::Holds(const Oracle::World& sw, bool generations) const {
+  std::vector<FoundBinding> found;
+  for (const auto& [key, flow] : sw.flows) found.push_back(Found(key, flow));
+  for (size_t turn = 0; turn < 2 && generations; ++turn) {
+    for (const auto& [key, instance] : sw.turns[turn]) {
+      FoundBinding binding{.key = key, .instance = instance};
+      binding.place = GenerationPlace(static_cast<uint8_t>(turn));
+      found.push_back(binding);
+    }
+  }
+  return found;
+}
+
+inline void Driver::Count(const CountBindings& count) {
+  const Oracle::World& sw = oracle.switches[count.at];
+  if (sw.found) counts_.push_back({count.at, Holds(sw, count.generations)});
+}
+
+inline void Driver::DeliverCounts() {
+  while (!counts_.empty()) {
+    const BindingsCounted counted = counts_.front();
+    counts_.pop_front();
+    const size_t told = oracle.switches[counted.at].told.size();
+    Deliver(counted, "counted");
+    followed += told - oracle.switches[counted.at].told.size();
+    oracle.CheckCounted(counted, now_.mono, step_);
+  }
+}
+
 inline void Driver::Delete() {
+  DeliverCounts();
   for (auto& [id, sw] : oracle.switches) {
     std::vector<std::pair<BindingKey, Oracle::World::Held>> all;
     sw.ForEach([&](const BindingKey& key, const Oracle::World::Held& held) {
@@ -180,6 +214,10 @@ inline void Driver::Configure() {
       // Without its plan a switch would not follow.
       for (const auto& [at, sw] : oracle.switches) {
         if (sw.found && sw.plan == nullptr) return;
+        // A row that was told in vain is moved, not the flow that the switch goes on with.
+        std::erase_if(views_, [&, told = &sw.told](const auto& view) {
+          return view.first.service == *id && told->count(view.first) != 0;
+        });
       }
       const bool timed = service.affinity.store == BindingStoreKind::kTimed;
       service.affinity.store = timed ? BindingStoreKind::kGenerations : BindingStoreKind::kTimed;

@@ -17,6 +17,10 @@ class Oracle {
  public:
   // ---- The world, as the test's driver changes it -------------------------------------------------
   using World = SwitchModel;
+  static constexpr std::chrono::seconds kToldRemembered{4};  // below every idle timeout
+  // What was told is given up after 5 s, counts are 10 s apart, and time passes by at most 15 s in a step.
+  static constexpr std::chrono::seconds kToldGivenUp{6};
+  static constexpr std::chrono::seconds kApartAtMost{35};
   std::map<SwitchId, World> switches;
   std::map<BindingKey, InstanceId> rows;  // the database's bindings
   std::set<BindingKey> flowless;          // rows whose flow the switch refused
@@ -25,14 +29,24 @@ class Oracle {
   std::map<SwitchId, SwitchRecord> switch_rows;
   std::map<uint64_t, DecisionContextRecord> contexts;
   uint64_t learned = 0;  // BindingStarted of switches' own decisions
+  uint64_t taken = 0;    // and of D-Forwarders that were told by a switch
   uint64_t slots_moved = 0;
   std::vector<std::string> broken;
 
   // Before a demand: where must it go? 0: wherever it is selected.
-  InstanceId MustGo(const BindingKey& key) const {
+  InstanceId MustGo(const BindingKey& key, MonoTime now) const {
     const auto row = rows.find(key);
     if (row == rows.end() || !Usable(row->second) || IsDoomed(key)) return InstanceId{};
+    // What a D-Forwarder has not learned is remembered for a while only.
+    const auto since = ToldSince(key);
+    if (since && now - *since > kToldRemembered) return InstanceId{};
     return row->second;
+  }
+  std::optional<MonoTime> ToldSince(const BindingKey& key) const {
+    const auto sw = switches.find(key.at);
+    if (sw == switches.end()) return std::nullopt;
+    const auto told = sw->second.told.find(key);
+    return told == sw->second.told.end() ? std::nullopt : std::optional(told->second);
   }
   bool IsDoomed(const BindingKey& key) const {
     const auto sw = switches.find(key.at);
@@ -61,23 +75,32 @@ class Oracle {
         if (sw.OnItsWay(flow.key)) continue;
         if (!standing.emplace(flow.key, flow.instance).second) fail("a key stands twice");
         const auto held = sw.Find(flow.key);
-        if (sw.found && sw.plan != nullptr && held && held->place != flow.place) {
+        // Else other rules are about it; what was told may stand in the older table, from before.
+        const bool same = held && held->instance == flow.instance && sw.told.count(flow.key) == 0;
+        if (sw.found && sw.plan != nullptr && same && held->place != flow.place) {
           fail("a binding is in table " + std::to_string(static_cast<int>(held->place)) +
                ", the core thinks in " + std::to_string(static_cast<int>(flow.place)) + ", service " +
-               std::to_string(flow.key.service.value()));
+               flow.key.client.ToString() + ":" + std::to_string(flow.key.src_port) + " at " +
+               std::to_string(id.value()) + " " + std::to_string(flow.key.service.value()));
         }
       }
       const auto force = core.PlanInForce(id);
       if (force != nullptr) {
         const auto anew = core.PlanAnew(id);
-        if (anew == nullptr || !(*force == *anew)) fail("plan in force differs from plan made anew");
+        if (anew == nullptr || !(WithoutGone(*force) == WithoutGone(*anew))) {
+          fail("plan in force differs from plan made anew");
+        }
       }
       if (sw.found && sw.ports && (sw.plan == nullptr || !(*sw.plan == *force))) {
         fail("the switch does not have the plan in force");
       }
       if (sw.plan == nullptr || !sw.found) continue;
       std::set<InstanceId> planned;
-      for (const auto& p : sw.plan->instances) planned.insert(p.id);
+      for (const auto& p : sw.plan->instances) {
+        if (p.reachable) planned.insert(p.id);
+        if (!p.reachable && !sw.forwarder) fail("a D-Router knows an instance that is gone");
+      }
+      if (sw.forwarder) CheckForwarder(sw, step);
       for (const auto& [instance, record] : instances) {
         if (Usable(instance) != (planned.count(instance) == 1)) {
           fail("instance " + record.name + " is " + std::string(InstanceStateName(record.state)) + "/" +
@@ -87,6 +110,10 @@ class Oracle {
     }
     std::map<BindingKey, InstanceId> expected_standing = rows;
     for (const BindingKey& key : flowless) expected_standing.erase(key);
+    // Whether the core still believes in what was told in vain is its own affair.
+    for (const auto& [id, sw] : switches) {
+      for (const auto& [key, since] : sw.told) expected_standing.erase(key), standing.erase(key);
+    }
     std::erase_if(expected_standing, [&](const auto& row) {
       return IsDoomed(row.first) || switches[row.first.at].OnItsWay(row.first);
     });
@@ -105,12 +132,24 @@ class Oracle {
         fail("row of instance " + view.name + " is not what is shown");
       }
     }
-    for (const auto& [id, sw] : switches) {
+    for (auto& [id, sw] : switches) {
+      const auto apart = std::exchange(sw.apart, {});
       if (!sw.found) continue;
       sw.ForEach([&](const BindingKey& key, const World::Held& held) {
         const auto row = rows.find(key);
         if (sw.OnItsWay(key) || sw.beneath.count(key) != 0) return;
         if (sw.plan == nullptr) return;  // in a former store's table, perhaps
+        if (sw.told.count(key) != 0 && row->second != held.instance) {
+          // Another one was told, which it has not learned. While this one is gone the next packet asks
+          // again; if it comes back, a count or the tables' turns bring row and flow together.
+          if (!sw.HasEgress(held.instance) || !sw.UsedFirst(key, held.place)) return;
+          const auto before = apart.find(key);
+          const MonoTime since = before == apart.end() ? now.mono : before->second;
+          sw.apart[key] = since;
+          if (now.mono - since > kApartAtMost) fail("a row stays apart from its flow");
+          return;
+        }
+        if (sw.UsedFirst(key, held.place)) sw.told.erase(key);
         if (row == rows.end() || row->second != held.instance)
           fail("a flow without its row: service " + std::to_string(key.service.value()) + " switch " +
                std::to_string(id.value()) + " " + key.client.ToString() + ":" + std::to_string(key.src_port) +
@@ -119,6 +158,7 @@ class Oracle {
       });
       for (const auto& [key, instance] : rows) {
         if (key.at != id || sw.doomed.count(key) + flowless.count(key) != 0 || sw.OnItsWay(key)) continue;
+        if (sw.told.count(key) != 0) continue;
         // Without a plan of this controller the switch still uses the tables of the one before.
         if (!(sw.plan == nullptr ? sw.HoldsAnywhere(key) : sw.Find(key).has_value())) {
           fail("a row without its flow: service " + std::to_string(key.service.value()) + " client " +
@@ -126,6 +166,25 @@ class Oracle {
                std::to_string(instance.value()));
         }
       }
+    }
+  }
+  // After two ticks: nothing lags behind.
+  void CheckSettled(const Core& core, const std::string& step) {
+    for (const auto& [id, sw] : switches) {
+      if (sw.plan == nullptr || !sw.found) continue;
+      if (!(*sw.plan == *core.PlanAnew(id))) broken.push_back(step + ": a plan lags behind");
+    }
+  }
+  // After a count: a row that a D-Forwarder was told in vain follows what it goes on with.
+  void CheckCounted(const BindingsCounted& counted, MonoTime now, const std::string& step) {
+    const World& sw = switches[counted.at];
+    for (const FoundBinding& binding : counted.bindings) {
+      const auto told = sw.told.find(binding.key);
+      const auto held = sw.Find(binding.key);
+      if (told == sw.told.end() || now - told->second < kToldGivenUp || sw.OnItsWay(binding.key)) continue;
+      if (!held || held->instance != binding.instance || held->place != binding.place) continue;
+      if (!Usable(held->instance) || !sw.UsedFirst(binding.key, held->place)) continue;
+      if (rows[binding.key] != held->instance) Fail(step, "a row does not follow what was counted");
     }
   }
   // After a tick: emptied tables' rows end soon.
@@ -156,13 +215,40 @@ class Oracle {
 
  private:
   using Allowed = std::set<BindingKey>;
+  // A D-Forwarder hears of the end of the last binding to a gone instance with the next tick.
+  static SwitchPlan WithoutGone(SwitchPlan plan) {
+    std::erase_if(plan.instances, [](const PlannedInstance& instance) { return !instance.reachable; });
+    return plan;
+  }
+  // Whom a D-Forwarder asks: the first D-Router that is there with all it takes, else the first.
+  void CheckForwarder(const World& forwarder, const std::string& step) {
+    const World* first = nullptr;
+    const World* there = nullptr;
+    for (const auto& [id, sw] : switches) {  // ids are in the order of d_routers
+      if (sw.forwarder) continue;
+      if (first == nullptr) first = &sw;
+      if (there == nullptr && sw.found && sw.synced && sw.ports && sw.endpoint) there = &sw;
+    }
+    const World& expected = there != nullptr ? *there : *first;
+    if (forwarder.plan->ask != expected.address) {
+      Fail(step, "it asks " + forwarder.plan->ask.ToString() + ", not " + expected.address.ToString());
+    }
+    for (const PlannedInstance& instance : forwarder.plan->instances) {
+      if (!instance.reachable && Usable(instance.id)) Fail(step, "a usable instance counts as gone");
+    }
+  }
   void Fail(const std::string& step, const std::string& what) { broken.push_back(step + ": " + what); }
 
   void On(const SetPlan& e, Now, const std::string& step, const Allowed&) {
     World& sw = switches[e.at];
+    if (sw.forwarder != (e.plan->role == SwitchRole::kDForwarder)) Fail(step, "a plan of another role");
     if (!sw.found) Fail(step, "a plan before the switch's bindings were found");
     if (!sw.ports) Fail(step, "a plan before the ports are known");
     for (const PlannedService& service : e.plan->services) {
+      if (sw.forwarder) {
+        if (!service.slots_v4.empty() || !service.slots_v6.empty()) Fail(step, "a D-Forwarder selects");
+        continue;
+      }
       const PlannedService* before = sw.Service(service.id);
       CheckSlots(service, true, before, step);
       CheckSlots(service, false, before, step);
@@ -203,6 +289,7 @@ class Oracle {
     if (e.flow.key.at != e.at) Fail(step, "a flow of another switch");
     flowless.erase(e.flow.key);
     sw.doomed.erase(e.flow.key);
+    sw.told.erase(e.flow.key);
     sw.beneath.erase(e.flow.key);
     if (e.flow.place != BindingPlace::kTimed) {
       InstanceId& held = sw.turns[e.flow.place == BindingPlace::kGeneration0 ? 0 : 1][e.flow.key];
@@ -250,7 +337,9 @@ class Oracle {
         service != nullptr && StoreOf(service->spec.affinity) == BindingStoreKind::kGenerations;
     std::erase_if(sw.turns[turn], [&](const auto& entry) {
       if (entry.first.service != e.service) return false;
-      if (in_use && sw.turns[1 - turn].count(entry.first) == 0 && rows.count(entry.first) != 0) {
+      // What was told is younger than the flow that it was told in place of.
+      if (in_use && sw.turns[1 - turn].count(entry.first) == 0 && rows.count(entry.first) != 0 &&
+          sw.told.count(entry.first) == 0) {
         sw.doomed[entry.first] = now.mono;
       }
       return true;
@@ -258,6 +347,7 @@ class Oracle {
   }
   void On(const ForwardDemand& e, Now, const std::string& step, const Allowed&) {
     if (!Usable(e.instance)) Fail(step, "a demand went to an instance that is not usable");
+    if (!e.forwarder.is_none() && !switches[e.key.at].forwarder) Fail(step, "a D-Router is told a binding");
   }
   void On(const RefuseDemand&, Now, const std::string&, const Allowed&) {}
   void On(const AskNeighbor&, Now, const std::string&, const Allowed&) {}
@@ -282,6 +372,17 @@ class Oracle {
         }
         return;
       }
+      if (r->decided_by == DecidedBy::kForwarder) {
+        if (!switches[r->key.at].forwarder) Fail(step, "a D-Router was told");
+        if (r->reason == StartReason::kFound || r->decision.context == 0) return;
+        ++taken;
+        const auto context = contexts.find(r->decision.context);
+        if (context == contexts.end() || context->second.service != r->key.service ||
+            switches[context->second.switch_id].forwarder) {
+          Fail(step, "what a D-Forwarder took comes without the shares of its D-Router");
+        }
+        return;
+      }
       const bool chosen = r->reason != StartReason::kFound;
       if (chosen && instances[r->instance].state != InstanceState::kUp) Fail(step, "bound to one not up");
       if (chosen && (r->decision.kept == 0 || r->decision.scores[0].instance != r->instance)) {
@@ -293,12 +394,17 @@ class Oracle {
         Fail(step, "ended what was not there");
         return;
       }
-      if (Usable(row->second) && allowed.count(ended->key) == 0 && !IsDoomed(ended->key)) {
-        Fail(step, "a binding of a usable instance ended: " + std::string(EndReasonName(ended->reason)));
+      if (Usable(row->second) && allowed.count(ended->key) == 0 && !IsDoomed(ended->key) &&
+          !ToldSince(ended->key)) {
+        Fail(step, "a binding of a usable instance ended: " + std::string(EndReasonName(ended->reason)) +
+                       " service " + std::to_string(ended->key.service.value()) + " switch " +
+                       std::to_string(ended->key.at.value()) + " " + ended->key.client.ToString() + ":" +
+                       std::to_string(ended->key.src_port));
       }
       rows.erase(row);
       flowless.erase(ended->key);
       switches[ended->key.at].doomed.erase(ended->key);
+      switches[ended->key.at].told.erase(ended->key);
     } else if (const auto* touched = std::get_if<BindingTouched>(&record)) {
       if (rows.count(touched->key) == 0) Fail(step, "touched what is not there");
     } else if (const auto* context = std::get_if<DecisionContextRecord>(&record)) {

@@ -19,14 +19,23 @@ struct SwitchModel {
     MonoTime last{};
     std::chrono::seconds idle{60};
   };
+  bool forwarder = false;
+  IpAddress address;   // of its end of the tunnel
   bool found = false;  // SwitchFound was delivered on this connection
   bool ports = false;
-  std::map<BindingKey, Flow> flows;                       // table kTimed
+  bool synced = false;               // on this connection
+  bool endpoint = false;             // the host behind LOCAL was found on this connection
+  std::map<BindingKey, Flow> flows;  // table kTimed
   std::array<std::map<BindingKey, InstanceId>, 2> turns;  // tables kGeneration0, kGeneration1
   std::shared_ptr<const SwitchPlan> plan;                 // as this controller set it
   std::shared_ptr<const SwitchPlan> holds;                // what the switch goes on doing without it
   std::deque<FoundBinding> unreported;                    // news for the controller that are on their way
   std::map<BindingKey, MonoTime> doomed;  // emptied with the older table; the controller's row ends soon
+
+  // D-Forwarder: rows of what it was told but has not (yet) learned, with when it was told last.
+  std::map<BindingKey, MonoTime> told;
+  std::map<BindingKey, MonoTime> apart;  // of these: the switch goes on with another instance, since when
+  std::deque<std::pair<BindingKey, InstanceId>> offers;  // binding info on its way
 
   // Keys of which another instance's binding is left in the older table, beneath a removed one.
   std::set<BindingKey> beneath;
@@ -38,6 +47,7 @@ struct SwitchModel {
     for (auto& table : turns) table.clear();
     holds.reset();
     unreported.clear();
+    offers.clear();
   }
   void Erase(const BindingKey& key) {
     flows.erase(key);
@@ -59,9 +69,20 @@ struct SwitchModel {
   bool HasEgress(InstanceId id) const {
     if (holds == nullptr) return false;
     for (const PlannedInstance& instance : holds->instances) {
-      if (instance.id == id) return true;
+      if (instance.id == id) return instance.reachable;
     }
     return false;
+  }
+  // A D-Forwarder that is offered an instance for a key: the first answer wins, unless its instance is gone;
+  // over the limit no key is added.
+  void TakeOffer(const BindingKey& key, InstanceId id, MonoTime now) {
+    const PlannedService* service = Service(key.service);
+    if (service == nullptr) return;
+    const auto held = Find(key);
+    if (held ? HasEgress(held->instance) : service->binding_closed) return;
+    for (const PlannedInstance& instance : holds->instances) {
+      if (instance.id == id && instance.service == key.service) Learn(*service, key, id, now);
+    }
   }
 
   // The binding of a key in the tables that its service uses, and where.
@@ -85,6 +106,24 @@ struct SwitchModel {
     }
     return std::nullopt;
   }
+  // The table is the one that the key's service looks at first.
+  bool UsedFirst(const BindingKey& key, BindingPlace place) const {
+    const PlannedService* service = Service(key.service);
+    if (service == nullptr) return false;
+    const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
+    return place == (timed ? BindingPlace::kTimed : GenerationPlace(service->generation));
+  }
+  // Left behind by one store, bound otherwise in the other. A switch that did not get its plan when its
+  // service changed its store goes on with the one, and its plan with the other: nobody can tell them apart.
+  bool InDoubt(const BindingKey& key) const {
+    const auto flow = flows.find(key);
+    if (flow == flows.end()) return false;
+    for (const auto& table : turns) {
+      const auto entry = table.find(key);
+      if (entry != table.end() && entry->second != flow->second.instance) return true;
+    }
+    return false;
+  }
   // In any table, in use or not.
   bool HoldsAnywhere(const BindingKey& key) const {
     return flows.count(key) + turns[0].count(key) + turns[1].count(key) != 0;
@@ -106,6 +145,7 @@ struct SwitchModel {
   // Binds as the switch's own learning does, and notes the news.
   void Learn(const PlannedService& service, const BindingKey& key, InstanceId instance, MonoTime now) {
     beneath.erase(key);
+    told.erase(key);
     FoundBinding news{.key = key, .instance = instance};
     if (StoreOf(service.spec.affinity) == BindingStoreKind::kTimed) {
       flows[key] = {
