@@ -6,6 +6,7 @@ Usage: datagrams.py ask ADDRESS PORT COUNT OCTETS [SOURCE or - [WAIT]]   each fr
                                                              the socket gets, from whom
 """
 
+import contextlib
 import json
 import select
 import socket
@@ -27,9 +28,11 @@ def open_socket(address, source=None, source_port=0):
 
 def ask(address, port, count, octets, source=None, wait=WAIT_S):
     result = {"answered": 0, "short": 0, "instances": {}}
-    for number in range(count):
-        sock, v6 = open_socket(address, source)
-        with sock:
+    # All stay open: the port of a closed one may be given out again, and the same port is the same flow.
+    with contextlib.ExitStack() as sockets:
+        for number in range(count):
+            sock, v6 = open_socket(address, source)
+            sockets.enter_context(sock)
             # Fragments, not path MTU discovery.
             sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if v6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)),
                             PMTUDISC_DONT)
