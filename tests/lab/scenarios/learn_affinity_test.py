@@ -106,11 +106,19 @@ def test_learn_drain_and_deadline(case):
         names = fabric.instance_ids()
         return {b[0]: names[b[4]] for b in flows.bindings(fabric.switch) if b[0].startswith("100.64.")}
 
+    def sent_to(name):
+        """Packets that the switch steered to an instance."""
+        number = next(i for i, n in fabric.instance_ids().items() if n == name)
+        return flows.packets(fabric.switch, 40, f"reg0={number:#x}")
+
     fabric.wait(lambda: len(bound()) == 40, "40 bindings")
     at_i1 = list(bound().values()).count("i1")
     fabric.ctl("drain", "i1", "--deadline", "1s")
-    # Each flow is to have selected again before i1 may be selected again.
+    # OVS's revalidators learn for flows that are silent: what is bound again need not have sent yet. Each flow, they
+    # take turns, is to send to i2 before i1 may be selected again.
     fabric.wait(lambda: list(bound().values()) == 40 * ["i2"], "all flows bound to i2 after the deadline", 20)
+    moved = sent_to("i2")
+    fabric.wait(lambda: sent_to("i2") >= moved + 2 * 40, "packets of all flows to i2", 20)
     fabric.wait(lambda: fabric.row("instances", "i1")["bindings"] == 0, "none known either", 20)
     fabric.ctl("undrain", "i1")
     fabric.wait_slots("web", ["i1", "i2"])

@@ -86,7 +86,7 @@ def test_a_metric_that_jumps_makes_nothing_flap(case):
     seconds = case.scale(10, 60)
     switches = [fabric.lab.switches[name] for name in ("dr1", "dr2")]
     with GroupWatch(switches[0], figure2.BRIDGE) as at_dr1, GroupWatch(switches[1], figure2.BRIDGE) as at_dr2:
-        before = fabric.row("agents", "agent2")["updates"]
+        before = fabric.wait(lambda: fabric.row("agents", "agent2").get("updates"), "the agent's first counts")
         result = post(fabric, 10, seconds * 100, "0.1,0.9", 0.5)
         took = result["last_at"] - result["began"]
 
