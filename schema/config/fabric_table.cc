@@ -146,7 +146,9 @@ const Table<PuntLimits>& PuntTable() {
       Value(&P::others_per_s, Unsigned<uint32_t>(0, kMost),
             {.key = "others_per_s",
              .description =
-                 "All other packets for the controller (ARP and the like), per second; 0: no limit."}),
+                 "All other packets for the controller (ARP, ND, next hops that are not known), per second; "
+                 "0: no "
+                 "limit. Each client that the switch meets first by an answer to it takes up to four."}),
   });
   return table;
 }

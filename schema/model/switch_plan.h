@@ -83,7 +83,7 @@ struct PlannedInstance {
 struct PuntLimits {
   uint32_t demands_per_s = 20000;
   uint32_t fragments_per_s = 5000;
-  uint32_t others_per_s = 200;
+  uint32_t others_per_s = 1000;
   friend bool operator==(const PuntLimits&, const PuntLimits&) = default;
 };
 

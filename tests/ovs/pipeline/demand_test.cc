@@ -161,6 +161,7 @@ TEST_F(PipelineTest, EgressGoneAsksOnceMoreAndAnswersWithReasonTwo) {
   // The controller binds the same key elsewhere: the flow is replaced, not added.
   Announce(local);
   Bind(kWeb, InstanceId{14}, DemandOf(demand));
+  ASSERT_GOOD(ovs->Appctl({"revalidator/wait"}));
   (void)Through("acc1", demand, "br0");
   const Result<std::vector<std::string>> bindings = ovs->DumpFlows("br0", "table=20");
   ASSERT_GOOD(bindings);

@@ -18,7 +18,7 @@ TEST_F(PipelineTest, SwitchHoldsExactlyWhatWasCompiled) {
   const Result<std::string> meters = ovs->Ofctl({"dump-meters", ovs->Management("br0")});
   ASSERT_GOOD(meters);
   EXPECT_THAT(*meters, HasSubstr("rate=20000 burst_size=20000"));
-  EXPECT_THAT(*meters, HasSubstr("rate=200 burst_size=200"));
+  EXPECT_THAT(*meters, HasSubstr("rate=1000 burst_size=1000"));
   EXPECT_THAT(*meters, HasSubstr("rate=5000 burst_size=5000"));
 }
 
