@@ -75,7 +75,12 @@ class LeastBindings final : public Policy {
       // Near idle, utilisation is mostly that of others: there the prior counts.
       const double trust =
           std::clamp((load - kLeastUtilisation) / (kFullTrustUtilisation - kLeastUtilisation), 0.0, 1.0);
-      return prior + trust * (std::min(*c.estimate, kMostOfMedian * prior) - prior);
+      const double most = kMostOfMedian * prior;
+      const double trusted = prior + trust * (std::min(*c.estimate, most) - prior);
+      // What it serves would need that much even if more of it were busy than was seen. Otherwise one whose
+      // peers are kept busy by other work would be taken for as slow as they are.
+      const double proven = *c.estimate * std::max(load, kLeastUtilisation) / (load + kFullTrustUtilisation);
+      return std::max(trusted, std::min(proven, most));
     }
     // Nothing says what part of the load is the demands' own: count on what is left.
     return prior * std::max(kLeastShare, 1 - load);

@@ -110,6 +110,18 @@ TEST(Policy, LeastBindingsNeverStarvesAndNeverDividesByZero) {
   EXPECT_LE(counts[0], 25);
 }
 
+TEST(Policy, LeastBindingsDoesNotTakeAnIdleOneForAsSlowAsOneUsedByOthers) {
+  auto c = Some(2);
+  for (Candidate& x : c) x.request_rate = 140;
+  c[0].load = 2;  // other work
+  c[0].estimate = 70;
+  c[1].load = 0.01;
+  c[1].estimate = 7000;  // says little, but 140 requests/s at no more than 0.26 are 538
+  const auto counts = Shares(PolicyKind::kLeastBindings, c, 608);
+  EXPECT_NEAR(counts[0], 70, 2);
+  EXPECT_NEAR(counts[1], 538, 2);
+}
+
 TEST(Policy, LeastBindingsHoldsAClaimAgainstTheOthers) {
   auto c = Some(4);
   for (Candidate& x : c) {
