@@ -18,7 +18,7 @@ constexpr double kAlarm = 9;
 constexpr double kMostOfGap = 2;
 const double kHalf = std::log(2.0);
 // Deviations from what is expected of an instance count beyond so many standard deviations.
-constexpr double kSignificant = 2;
+constexpr double kSignificant = 3;
 // An instance that is off by this (a logarithm) is not what is usual.
 constexpr double kUnusual = 0.4;
 // Workers and requests at full use are believed within these parts of what static capacity lets expect: of
