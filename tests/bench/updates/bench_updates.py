@@ -36,6 +36,7 @@ TAP_PORT = 5571
 STATIONS = ("agent-scrape", "agent-report", "wire", "core", "switch", "confirmed")
 # A step must be over before the next one of its service, and come at any moment of the periods involved.
 GAPS_S = (2.6, 3.8)
+BLACKOUT_S = 4.0  # what an instance says in the 2 s after it came up does not count, nor weights within 1 s of others
 LATE_S = 2.5
 LOG_S = 0.005  # the log's times are cut to 1 ms, and the switch's news take their time to be read here
 REPORTING = {
@@ -68,7 +69,7 @@ def plan(steps, seed):
     for service in range(SERVICES):
         stepping, beside = steps_of(service)
         instances |= {stepping: [dispatch.place(stepping)[1], LOW], beside: [dispatch.place(beside)[1], OTHER]}
-        at = draw.uniform(0, GAPS_S[0])
+        at = BLACKOUT_S + draw.uniform(0, GAPS_S[0])
         for number in range(steps):
             timetable.append([at, stepping, HIGH if number % 2 == 0 else LOW])
             at += draw.uniform(*GAPS_S)
