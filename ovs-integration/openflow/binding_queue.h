@@ -53,7 +53,8 @@ class BindingQueue {
   BindingQueue(Micros tick, uint32_t bundle_max_flows);
 
   void Install(const BindingFlow& flow, BindingEncoder::Form form, MonoTime now);
-  void Remove(const BindingKey& key, MonoTime now);
+  // `client_bits`: see BindingFlow. Whatever form the key's flows have, they go.
+  void Remove(const BindingKey& key, MonoTime now, uint8_t client_bits = kAllClientBits);
   // The caller deletes them by cookie, at once: what is queued of them, or has to be sent again, becomes a
   // removal of its key.
   void CancelOf(ServiceId service, InstanceId instance);

@@ -176,7 +176,7 @@ void Session::OnError(ByteView message, Now now) {
   last_error_ = error->text;
   DYN_WARN("DC-OF-003", "switch", "error", "dpid={:#x} xid={} error={}", dpid_.value(), xid, error->text);
   if (OnSyncError(xid, *error, now.mono)) return;
-  if (dump_ && xid == dump_->flow_xid) return Close("the switch refuses the flow dump: " + error->text);
+  if (dump_ && dump_->IsOfFlows(xid)) return Close("the switch refuses the flow dump: " + error->text);
   if (IsMonitorError(xid, *error) || OnOptionsError(xid, *error) || OnPortsError(xid)) return;
   if (dump_ && (xid == dump_->meter_xid || xid == dump_->group_xid)) {
     // A switch without meters or groups: wanted ones will be refused, and seen.

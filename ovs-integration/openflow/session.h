@@ -66,7 +66,7 @@ struct PlacedKey {
 };
 struct PlacedKeyHash {
   size_t operator()(const PlacedKey& k) const noexcept {
-    return std::hash<BindingKey>{}(k.key) * 3 + static_cast<size_t>(k.place);
+    return std::hash<BindingKey>{}(k.key) * kBindingPlaces.size() + static_cast<size_t>(k.place);
   }
 };
 // Where flows of kind kUnbound are.
@@ -75,12 +75,13 @@ inline constexpr std::array<pipeline::Table, 2> kCountedTables{pipeline::Table::
 // What a session reads from its switch.
 struct Dump {
   DumpKind kind = DumpKind::kFind;
-  uint64_t request = 0;  // of kCheck
-  uint32_t flow_xid = 0;
+  uint64_t request = 0;         // of kCheck
+  uint32_t flow_xid = 0;        // the first of flow_requests, which are in a row
+  uint32_t flow_requests = 1;   // 2 for kCount of the timed tables
+  uint32_t flows_answered = 0;  // a bit for each request
   uint32_t meter_xid = 0;
   uint32_t group_xid = 0;
   uint32_t unbound_xid = 0;  // kCount only: the first of the requests for kCountedTables, which are in a row
-  bool flows_done = false;
   bool meters_done = false;
   bool groups_done = false;
   uint32_t options_xid = 0;
@@ -96,6 +97,9 @@ struct Dump {
   std::unordered_map<PlacedKey, std::optional<FoundBinding>, PlacedKeyHash> changed;
   std::vector<std::pair<ServiceId, InstanceId>> removed_of;
   std::vector<std::pair<ServiceId, BindingPlace>> removed_at;
+
+  bool IsOfFlows(uint32_t xid) const { return xid - flow_xid < flow_requests; }
+  bool flows_done() const { return flows_answered + 1 == 1u << flow_requests; }
 };
 
 // A difference on its way: in bundles, not all at once if it is large.
@@ -146,7 +150,7 @@ class Session {
 
   void SetDesired(std::shared_ptr<const Desired> desired);
   void InstallBinding(const BindingFlow& flow, MonoTime now);
-  void RemoveBinding(const BindingKey& key, MonoTime now);
+  void RemoveBinding(const BindingKey& key, MonoTime now, uint8_t client_bits = kAllClientBits);
   void RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now);
   void RemoveBindingsAt(ServiceId service, BindingPlace place, MonoTime now);
   void ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet);
