@@ -8,6 +8,7 @@
 // itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -61,6 +62,8 @@ class BindingQueue {
   // The caller deletes all of a service in one table: installs there are not to be sent (again).
   void CancelAt(ServiceId service, BindingPlace place);
 
+  // What is queued is due.
+  void Hasten(MonoTime now) { due_ = std::min(due_, now); }
   // Sends what is due and allowed. context.sent sees each key, and the flow if it is installed; again where
   // an operation that is repeated has become another.
   void Flush(const SendContext& context);

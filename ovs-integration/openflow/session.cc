@@ -235,6 +235,11 @@ void Session::Run(Now now) {
     ++counters_->resyncs;
     want_find_ = true;
   }
+  if (WaitsForBindings()) {
+    bindings_.Hasten(t);
+    bindings_.Flush(Context(t));
+    Report(bindings_.TakeUnencodable());
+  }
   if (SyncDue()) {
     StartSync(t);
   } else if (MaySendMore()) {
@@ -265,6 +270,7 @@ MonoTime Session::NextDeadline() const {
   if (const auto oldest = bindings_.OldestSent()) next = std::min(next, *oldest + kReplyTimeout);
   if (own_removals_.size() != 0) next = std::min(next, next_expiry_);
   next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
+  if (WaitsForBindings()) next = std::min(next, desired_at_ + kMoveWait);
   if (retry_at_) next = std::min(next, *retry_at_);
   if (ports_asked_ && want_ports_) next = std::min(next, ports_asked_->sent + kReplyTimeout);
   const bool ports_wait = want_ports_ && !ports_asked_ && found_once_;

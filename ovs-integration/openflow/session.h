@@ -49,6 +49,7 @@ inline constexpr std::chrono::seconds kRefusedWait{10};   // after kMaxResyncs; 
 inline constexpr std::chrono::seconds kMaxRefusedWait{300};
 inline constexpr std::chrono::seconds kNewPlanWait{5};  // so long after a new plan for a switch that refused
 inline constexpr std::chrono::seconds kPlanWait{2};     // from OnFound on, bindings wait for the plan
+inline constexpr std::chrono::seconds kMoveWait{2};     // so long a plan waits for bindings that it looks for
 inline constexpr uint32_t kMaxAbandonedChecks = 3;      // in a row, for a plan
 inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
 inline constexpr size_t kMaxChecks = 16;                  // waiting
@@ -234,6 +235,9 @@ class Session {
   bool OnOptionsError(uint32_t xid, const ErrorMessage& error);
   void TakeOptions(uint32_t xid, OptionTable table);
   bool SyncDue() const;
+  // The plan looks for bindings elsewhere than what it is to replace: those that are queued go first, or
+  // packets that are bound would find nothing, and the switch might choose for them.
+  bool WaitsForBindings() const;
   void StartSync(MonoTime now);
   void SendOptions();
   void SendMeters(bool before_flows);
@@ -292,6 +296,8 @@ class Session {
 
   std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
   bool desired_changed_ = false;
+  bool lookup_changed_ = false;  // by it: its table of lookups is another one
+  MonoTime desired_at_{};
   Installed installed_;  // what we believe the switch holds beside bindings
   // Asked for alone: the plan came after the dump.
   struct OptionsAsked {
