@@ -36,6 +36,7 @@ struct BindingRow {
   Decis installed{0};   // last InstallBinding, or when it was told first
   uint16_t idle_timeout_s = 0;
   uint8_t flags = 0;
+  KeyForm form = KeyForm::kRegisters;  // of its flow
   uint64_t packets = 0;
 
   bool Is(Flag flag) const { return (flags & flag) != 0; }
@@ -47,7 +48,9 @@ struct BindingRow {
     flags = static_cast<uint8_t>((flags & ~(3 << kEpochShift)) | kGeneration | (epoch & 3) << kEpochShift);
   }
   void PlaceTimed() { flags = static_cast<uint8_t>(flags & ~(3 << kEpochShift | kGeneration)); }
-  BindingPlace place() const { return Is(kGeneration) ? GenerationPlace(epoch() & 1) : BindingPlace::kTimed; }
+  BindingPlace place() const {
+    return Is(kGeneration) ? GenerationPlace(epoch() & 1, form) : TimedPlace(form);
+  }
 };
 static_assert(sizeof(BindingRow) == 48);
 

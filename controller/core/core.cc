@@ -155,7 +155,8 @@ BindingFlow Core::Impl::FlowOf(const BindingRow& row) const {
   flow.idle_timeout =
       row.idle_timeout_s != 0 ? std::chrono::seconds{row.idle_timeout_s} : affinity.idle_timeout;
   flow.place = row.place();
-  if (flow.place != BindingPlace::kTimed) return flow;
+  if (row.form == KeyForm::kHeader) flow.client_bits = ClientBits(affinity, row.key.client);
+  if (!IsTimed(flow.place)) return flow;
   // A coarser key covers connections that still run when one of them ends.
   const bool fin = affinity.kind == AffinityKind::k5Tuple && row.key.proto == IpProto::kTcp;
   flow.fin_timeout = fin ? affinity.fin_timeout : std::chrono::seconds{0};

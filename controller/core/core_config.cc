@@ -91,8 +91,7 @@ void Core::Impl::UnbindService(ServiceId service, const std::set<SwitchId>& wher
     // One that is away is told when it is back: what it then holds is not known to us any more.
     if (sw == nullptr || !sw->configured || !sw->connected) continue;
     // All of them, not only the known ones: a switch may have learned some just now.
-    for (const BindingPlace place :
-         {BindingPlace::kTimed, BindingPlace::kGeneration0, BindingPlace::kGeneration1}) {
+    for (const BindingPlace place : kBindingPlaces) {
       effects->emplace_back(RemoveBindingsAt{.at = sw->id, .service = service, .place = place});
     }
   }
@@ -123,7 +122,7 @@ void Core::Impl::RemoveBindingsOfInstance(InstanceId instance, Effects* effects,
   for (const BindingKey& key : ended) {
     End(key, EndReason::kInstanceGone, std::nullopt, std::nullopt, now, effects);
   }
-  for (const BindingKey& key : told) effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
+  for (const BindingKey& key : told) effects->emplace_back(Removal(key));
 }
 
 void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {

@@ -218,7 +218,7 @@ void Core::Impl::SelectFor(const DemandArrived& event, Service* service, const B
   const Chosen* chosen = std::get_if<Chosen>(&choice);
   if (chosen == nullptr) {
     // The flow of the gone binding must not outlive its row.
-    if (gone) effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
+    if (gone) effects->emplace_back(Removal(key));
     Refuse(event, service, effects);
     return;
   }

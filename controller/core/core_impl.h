@@ -239,9 +239,18 @@ struct Core::Impl {
   void Sweep(Now now, Effects* effects);
   // How the switch holds the service's bindings.
   BindingStoreKind StoreAt(SwitchId at, const Service& service) const;
-  // The service's flows on these switches go to another store's tables; what is left in the old ones is
-  // deleted later.
-  void MoveStore(ServiceId service, const std::set<SwitchId>& where, Now now, Effects* effects);
+  KeyForm FormAt(SwitchId at, const Service& service) const;
+  bool InUse(SwitchId at, const Service& service, BindingPlace place) const;
+  // The service's flows on these switches go to the tables of another store or form; what is left in the old
+  // ones is deleted later.
+  struct HeldAs {
+    BindingStoreKind store = BindingStoreKind::kAuto;
+    KeyForm form = KeyForm::kRegisters;
+    friend bool operator==(const HeldAs&, const HeldAs&) = default;
+  };
+  void MoveStore(ServiceId service, const std::map<SwitchId, HeldAs>& from, Now now, Effects* effects);
+  // The effect that ends the key's flows, whatever their form.
+  RemoveBinding Removal(const BindingKey& key) const;
   void LeaveBehind(SwitchId at, ServiceId service, BindingPlace place, MonoTime now);
   void RemoveLeftovers(Now now, Effects* effects);
   size_t GenerationRows(const Switch& sw) const;

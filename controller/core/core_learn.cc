@@ -26,7 +26,10 @@ bool Core::Impl::Meaningful(const FoundBinding& found, SwitchId at) const {
   if (key.at != at || service == nullptr || !service->configured || instance == nullptr) return false;
   if (instance->record.service != key.service) return false;
   if (instance->record.bid.is_v4() != key.client.is_v4()) return false;
-  return HasRows(StoreAt(at, *service)) && KeyFits(service->spec.affinity, key);
+  const Affinity& affinity = service->spec.affinity;
+  const bool masked_otherwise =
+      FormOf(found.place) == KeyForm::kHeader && found.client_bits != ClientBits(affinity, key.client);
+  return HasRows(StoreAt(at, *service)) && KeyFits(affinity, key) && !masked_otherwise;
 }
 
 void Core::Impl::On(const BindingsLearned& event, Now now, Effects* effects) {
@@ -44,7 +47,7 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
   BindingRow* row = table_.Find(key);
   if (!Meaningful(found, sw->id)) {
     ++counters_["learned-foreign-bindings"];
-    effects->emplace_back(RemoveBinding{.at = sw->id, .key = key});
+    effects->emplace_back(RemoveBinding{.at = sw->id, .key = key, .client_bits = found.client_bits});
     if (row == nullptr || key.at != sw->id) return;
     // The switch has nothing else under this key now.
     const Service* service = services_.Find(key.service);
@@ -72,7 +75,7 @@ void Core::Impl::Learn(const FoundBinding& found, Switch* sw, Now now, Effects* 
   const Decis seen = Since(now.mono - Micros{found.idle_age});
   const bool known = row != nullptr;
   if (!known) {
-    const auto idle = found.idle_timeout.count() > 0 && found.place == BindingPlace::kTimed
+    const auto idle = found.idle_timeout.count() > 0 && IsTimed(found.place)
                           ? found.idle_timeout
                           : service->spec.affinity.idle_timeout;
     NoteBound(*service, registry_.Find(found.instance), *sw, now.mono);
@@ -179,7 +182,7 @@ bool Core::Impl::LeaveToSwitch(const DemandArrived& event, Service* service, con
     if (row != nullptr) {
       End(key, GoneReason(row->instance), row->packets, std::nullopt, now, effects);
       // The flow of the gone binding must not outlive its row.
-      effects->emplace_back(RemoveBinding{.at = key.at, .key = key});
+      effects->emplace_back(Removal(key));
     }
     Refuse(event, service, effects);
     return true;

@@ -176,7 +176,7 @@ void Core::Impl::EmitShares(const Service& service, Switch* sw, SwitchDispatch* 
 
 void Core::Impl::ConfigureDispatch(const std::vector<ServiceId>& unbind, Now now, Effects* effects) {
   std::map<ServiceId, std::set<SwitchId>> ended;
-  std::map<ServiceId, std::set<SwitchId>> moved;
+  std::map<ServiceId, std::map<SwitchId, HeldAs>> moved;
   for (const auto& sw : switches_) {
     if (!sw) continue;
     for (const ServiceId service : unbind) ended[service].insert(sw->id);
@@ -189,10 +189,15 @@ void Core::Impl::ConfigureDispatch(const std::vector<ServiceId>& unbind, Now now
       if (!service.configured) return;
       SwitchDispatch& dispatch = sw->dispatch[service.id];
       if (DispatchAt(*sw, service) != Dispatch::kLearn) dispatch.closed = false;
-      const BindingStoreKind store = StoreAt(sw->id, service);
-      const BindingStoreKind before = std::exchange(dispatch.store, store);
+      const HeldAs before{.store = dispatch.store, .form = dispatch.form};
+      const HeldAs held{.store = StoreAt(sw->id, service), .form = FormAt(sw->id, service)};
+      dispatch.store = held.store;
+      dispatch.form = held.form;
       // From a store without known bindings there is nothing to bring along; before the first one neither.
-      if (HasRows(before) && before != store) (HasRows(store) ? moved : ended)[service.id].insert(sw->id);
+      if (HasRows(before.store) && !HasRows(held.store)) ended[service.id].insert(sw->id);
+      if (HasRows(before.store) && HasRows(held.store) && before != held) {
+        moved[service.id].emplace(sw->id, before);
+      }
       const auto period = service.spec.affinity.idle_timeout;
       if (dispatch.period == period) return;
       dispatch.period = period;
@@ -200,9 +205,9 @@ void Core::Impl::ConfigureDispatch(const std::vector<ServiceId>& unbind, Now now
     });
   }
   for (const auto& [service, where] : ended) UnbindService(service, where, effects, now);
-  for (auto& [service, where] : moved) {
+  for (const auto& [service, from] : moved) {
     if (std::find(unbind.begin(), unbind.end(), service) != unbind.end()) continue;
-    MoveStore(service, where, now, effects);
+    MoveStore(service, from, now, effects);
   }
   shares_dirty_ = true;
 }

@@ -57,7 +57,7 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
       End(found.key, removed ? EndReason::kServiceRemoved : EndReason::kReplaced, found.packets, found.bytes,
           now, effects);
     }
-    effects->emplace_back(RemoveBinding{.at = at, .key = found.key});
+    effects->emplace_back(RemoveBinding{.at = at, .key = found.key, .client_bits = found.client_bits});
     return;
   }
   if (row != nullptr && row->Is(BindingRow::kSeen)) {
@@ -91,7 +91,7 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
 
 BindingRow* Core::Impl::Adopt(const FoundBinding& found, const Service& service, Now now, Effects* effects) {
   BindingRow* row = table_.Insert({.key = found.key, .instance = found.instance});
-  const bool timed = found.place == BindingPlace::kTimed && found.idle_timeout.count() > 0;
+  const bool timed = IsTimed(found.place) && found.idle_timeout.count() > 0;
   const auto idle = timed ? found.idle_timeout : service.spec.affinity.idle_timeout;
   row->idle_timeout_s = static_cast<uint16_t>(std::clamp<int64_t>(idle.count(), 1, UINT16_MAX));
   const DecidedBy by = FindSwitch(found.key.at)->forwarder()       ? DecidedBy::kForwarder

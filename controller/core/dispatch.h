@@ -19,6 +19,7 @@ namespace dyncast::core {
 struct SwitchDispatch {
   // As configured last; kAuto: not yet.
   BindingStoreKind store = BindingStoreKind::kAuto;
+  KeyForm form = KeyForm::kRegisters;
   // dispatch learn.
   std::vector<InstanceId> slots_v4;  // size kSlots, or empty
   std::vector<InstanceId> slots_v6;

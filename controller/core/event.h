@@ -178,9 +178,11 @@ struct InstallBinding {
   SwitchId at;
   BindingFlow flow;
 };
+// Wherever the key's flows stand. `client_bits`: see BindingFlow.
 struct RemoveBinding {
   SwitchId at;
   BindingKey key;
+  uint8_t client_bits = kAllClientBits;
 };
 // All bindings of one instance on one switch, in one message.
 struct RemoveBindingsOf {

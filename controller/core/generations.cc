@@ -1,4 +1,4 @@
-// Where bindings' flows are: the timed table, or two tables that take turns (store generations). There the
+// Where bindings' flows are: a timed table, or two tables that take turns (store generations). There the
 // switch ages nothing: each idle_timeout the older table is emptied and becomes the current one, so what was
 // not renewed for that long is gone.
 #include <algorithm>
@@ -37,6 +37,7 @@ bool Core::Impl::Doomed(const BindingRow& row) const {
 
 void Core::Impl::PlaceNow(BindingRow* row) const {
   const Service* service = services_.Find(row->key.service);
+  if (service != nullptr) row->form = FormAt(row->key.at, *service);
   const SwitchDispatch* dispatch = FindDispatch(row->key.at, row->key.service);
   if (service == nullptr || dispatch == nullptr ||
       StoreAt(row->key.at, *service) != BindingStoreKind::kGenerations) {
@@ -48,7 +49,8 @@ void Core::Impl::PlaceNow(BindingRow* row) const {
 
 bool Core::Impl::PlaceAsFound(const FoundBinding& found, BindingRow* row) const {
   PlaceNow(row);
-  if ((found.place == BindingPlace::kTimed) == row->Is(BindingRow::kGeneration)) return false;
+  if (IsTimed(found.place) == row->Is(BindingRow::kGeneration)) return false;
+  if (FormOf(found.place) != row->form) return false;
   if (found.place != row->place()) row->PlaceInEpoch((row->epoch() + 3) & 3);
   return true;
 }
@@ -57,10 +59,9 @@ int Core::Impl::RankOf(const FoundBinding& found, SwitchId at) const {
   const Service* service = services_.Find(found.key.service);
   const SwitchDispatch* dispatch = FindDispatch(at, found.key.service);
   if (service == nullptr || dispatch == nullptr) return 0;
-  const bool timed = StoreAt(at, *service) == BindingStoreKind::kTimed;
-  if (found.place == BindingPlace::kTimed) return timed ? 0 : 2;
-  const int turn = found.place == GenerationPlace(dispatch->generation()) ? 0 : 1;
-  return timed ? 2 + turn : turn;
+  const BindingPlace current = GenerationPlace(dispatch->generation(), FormOf(found.place));
+  const int turn = IsTimed(found.place) || found.place == current ? 0 : 1;
+  return InUse(at, *service, found.place) ? turn : 2 + turn;
 }
 
 std::chrono::seconds Core::Impl::Lifetime(const BindingRow& row) const {
@@ -92,10 +93,11 @@ void Core::Impl::FlipDue(Now now, Effects* effects) {
       // meet rows of two turns.
       if (dispatch.flipped_at && (!sw->synced_at || *sw->synced_at < *dispatch.flipped_at)) continue;
       if (dispatch.swept_with > swept_) continue;
-      effects->emplace_back(
-          RemoveBindingsAt{.at = sw->id,
-                           .service = id,
-                           .place = GenerationPlace(static_cast<uint8_t>(1 - dispatch.generation()))});
+      effects->emplace_back(RemoveBindingsAt{
+          .at = sw->id,
+          .service = id,
+          .place =
+              GenerationPlace(static_cast<uint8_t>(1 - dispatch.generation()), FormAt(sw->id, *service))});
       dispatch.epoch = static_cast<uint8_t>((dispatch.epoch + 1) & 3);
       dispatch.next_flip = now.mono + service->spec.affinity.idle_timeout;
       dispatch.flipped_at = now.mono;
@@ -132,13 +134,28 @@ BindingStoreKind Core::Impl::StoreAt(SwitchId at, const Service& service) const 
   return dyncast::StoreAt(sw != nullptr ? sw->config.role : SwitchRole::kDRouter, service.spec.affinity);
 }
 
-void Core::Impl::MoveStore(ServiceId id, const std::set<SwitchId>& where, Now now, Effects* effects) {
+KeyForm Core::Impl::FormAt(SwitchId at, const Service& service) const {
+  const Switch* sw = FindSwitch(at);
+  return KeyFormAt(sw != nullptr ? sw->config.role : SwitchRole::kDRouter, service.spec);
+}
+
+bool Core::Impl::InUse(SwitchId at, const Service& service, BindingPlace place) const {
+  const bool timed = StoreAt(at, service) == BindingStoreKind::kTimed;
+  return timed == IsTimed(place) && FormOf(place) == FormAt(at, service);
+}
+
+RemoveBinding Core::Impl::Removal(const BindingKey& key) const {
+  const Service* service = services_.Find(key.service);
+  if (service == nullptr) return {.at = key.at, .key = key};
+  return {.at = key.at, .key = key, .client_bits = ClientBits(service->spec.affinity, key.client)};
+}
+
+void Core::Impl::MoveStore(ServiceId id, const std::map<SwitchId, HeldAs>& from, Now now, Effects* effects) {
   const Service* service = services_.Find(id);
-  const auto timed = [&](SwitchId at) { return StoreAt(at, *service) == BindingStoreKind::kTimed; };
   // What is left where the flows go now, from a move just before, means nothing any more.
   std::erase_if(leftovers_, [&](const Leftover& left) {
-    if (left.service != id || where.count(left.at) == 0) return false;
-    if (timed(left.at) != (left.place == BindingPlace::kTimed)) return false;
+    if (left.service != id || from.count(left.at) == 0) return false;
+    if (!InUse(left.at, *service, left.place)) return false;
     const Switch* sw = FindSwitch(left.at);
     if (sw != nullptr && sw->connected) {
       effects->emplace_back(RemoveBindingsAt{.at = left.at, .service = id, .place = left.place});
@@ -147,7 +164,7 @@ void Core::Impl::MoveStore(ServiceId id, const std::set<SwitchId>& where, Now no
   });
   std::vector<BindingKey> gone;
   table_.ForEach([&](BindingRow& row) {
-    if (row.key.service != id || where.count(row.key.at) == 0) return;
+    if (row.key.service != id || from.count(row.key.at) == 0) return;
     const Switch* sw = FindSwitch(row.key.at);
     if (Doomed(row) || !Usable(row)) {
       gone.push_back(row.key);
@@ -163,17 +180,19 @@ void Core::Impl::MoveStore(ServiceId id, const std::set<SwitchId>& where, Now no
     const EndReason reason = Usable(row) ? EndReason::kIdle : GoneReason(row.instance);
     End(key, reason, std::nullopt, std::nullopt, now, effects);
   }
-  for (const SwitchId at : where) {
+  for (const auto& [at, before] : from) {
     const Switch* sw = FindSwitch(at);
     if (sw == nullptr || !sw->configured || !sw->connected) continue;
     SwitchDispatch* dispatch = FindDispatch(sw->id, id);
-    if (!timed(at)) {
+    if (StoreAt(at, *service) == BindingStoreKind::kGenerations) {
       dispatch->next_flip = now.mono + service->spec.affinity.idle_timeout;
       dispatch->flipped_at.reset();
-      LeaveBehind(sw->id, id, BindingPlace::kTimed, now.mono);
+    }
+    if (before.store == BindingStoreKind::kTimed) {
+      LeaveBehind(sw->id, id, TimedPlace(before.form), now.mono);
     } else {
-      LeaveBehind(sw->id, id, BindingPlace::kGeneration0, now.mono);
-      LeaveBehind(sw->id, id, BindingPlace::kGeneration1, now.mono);
+      LeaveBehind(sw->id, id, GenerationPlace(0, before.form), now.mono);
+      LeaveBehind(sw->id, id, GenerationPlace(1, before.form), now.mono);
     }
   }
 }
@@ -192,8 +211,7 @@ void Core::Impl::RemoveLeftovers(Now now, Effects* effects) {
     const Service* service = services_.Find(left.service);
     // Such a switch says what it holds when it is back; a removed service was cleared as a whole.
     if (sw == nullptr || !sw->connected || service == nullptr || !service->configured) return true;
-    const bool timed = StoreAt(left.at, *service) == BindingStoreKind::kTimed;
-    if (timed == (left.place == BindingPlace::kTimed)) return true;  // it is in use again
+    if (InUse(left.at, *service, left.place)) return true;  // again
     if (now.mono < left.due || !sw->ready() || !sw->synced) return false;
     effects->emplace_back(RemoveBindingsAt{.at = left.at, .service = left.service, .place = left.place});
     return true;

@@ -9,21 +9,21 @@ namespace dyncast {
 namespace {
 
 // Where the switch steers each key. With generations a key may stand in both tables: the current one decides.
+// A key that stands only where its service does not look is steered nowhere (instance 0).
 std::unordered_map<BindingKey, InstanceId> Steered(const std::vector<FoundBinding>& bindings,
                                                    const SwitchPlan* plan) {
   std::unordered_map<ServiceId, BindingPlace> current;
   if (plan != nullptr) {
-    for (const PlannedService& s : plan->services) current[s.id] = GenerationPlace(s.generation);
+    for (const PlannedService& s : plan->services) current[s.id] = PlaceAt(plan->role, s);
   }
   std::unordered_map<BindingKey, InstanceId> out;
   out.reserve(bindings.size());
   for (const FoundBinding& b : bindings) {
     const auto place = current.find(b.key.service);
-    if (place != current.end() && b.place == place->second) {
-      out[b.key] = b.instance;
-    } else {
-      out.emplace(b.key, b.instance);
-    }
+    const bool looked_at = place != current.end() && FormOf(place->second) == FormOf(b.place) &&
+                           IsTimed(place->second) == IsTimed(b.place);
+    InstanceId& steered = out[b.key];
+    if (looked_at && (b.place == place->second || !steered.valid())) steered = b.instance;
   }
   return out;
 }

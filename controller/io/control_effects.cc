@@ -37,7 +37,9 @@ void ControlLoop::Do(const core::SetPlan& e) {
 
 void ControlLoop::Do(const core::InstallBinding& e) { server_.InstallBinding(Dpid(e.at), e.flow); }
 
-void ControlLoop::Do(const core::RemoveBinding& e) { server_.RemoveBinding(Dpid(e.at), e.key); }
+void ControlLoop::Do(const core::RemoveBinding& e) {
+  server_.RemoveBinding(Dpid(e.at), e.key, e.client_bits);
+}
 
 void ControlLoop::Do(const core::RemoveBindingsOf& e) {
   server_.RemoveBindingsOf(Dpid(e.at), e.service, e.instance);

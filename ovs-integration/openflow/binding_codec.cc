@@ -31,13 +31,24 @@ uint16_t Seconds16(std::chrono::seconds s) {
   return static_cast<uint16_t>(std::clamp<int64_t>(s.count(), 0, 65535));
 }
 
-// The source port decides about the match of TCP; elsewhere it is only a register.
-bool LacksPort(const BindingKey& key) { return key.proto == IpProto::kTcp && key.src_port == 0; }
-bool IsTimed(const BindingFlow& b) { return b.place == BindingPlace::kTimed; }
+bool InHeader(const BindingFlow& b) { return FormOf(b.place) == KeyForm::kHeader; }
+// In registers the source port decides about the match of TCP; elsewhere it is only a register. In the header
+// a port that the key leaves out is not there.
+bool LacksSource(const BindingFlow& b) {
+  return b.key.src_port == 0 && (InHeader(b) || b.key.proto == IpProto::kTcp);
+}
+bool LacksDestination(const BindingFlow& b) { return b.key.dst_port == 0 && InHeader(b); }
+bool IsTimed(const BindingFlow& b) { return dyncast::IsTimed(b.place); }
 // As CompileBinding says.
 bool HasFinTimeout(const BindingFlow& b) {
   return IsTimed(b) && b.fin_timeout.count() > 0 && BindingEncoder::FormsDiffer(b.key);
 }
+// Bits of the client that stand in the message.
+uint8_t BitsOf(const BindingFlow& b) {
+  const uint8_t all = b.key.client.is_v4() ? 32 : 128;
+  return InHeader(b) ? std::min(b.client_bits, all) : all;
+}
+bool HasPrefix(const BindingFlow& b) { return BitsOf(b) != (b.key.client.is_v4() ? 32 : 128); }
 
 // The value of `field` in network order; returns its size, 0 for one that the shape leaves out.
 size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
@@ -51,10 +62,12 @@ size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
     case Field::kClient2:
     case Field::kClient3:
       if (b.key.client.is_v4() && field != Field::kClient3) return 0;
+      // Of a prefix the words behind it are zero: they are in the shape.
+      if (BitsOf(b) <= (b.key.client.is_v4() ? 0 : 32 * static_cast<size_t>(field))) return 0;
       std::memcpy(value, b.key.client.octets().data() + 4 * static_cast<size_t>(field), 4);
       return 4;
-    case Field::kSrcPort: return LacksPort(b.key) ? 0 : two(b.key.src_port);
-    case Field::kDstPort: return two(b.key.dst_port);
+    case Field::kSrcPort: return LacksSource(b) ? 0 : two(b.key.src_port);
+    case Field::kDstPort: return LacksDestination(b) ? 0 : two(b.key.dst_port);
     case Field::kService: return two(b.key.service.value());
     case Field::kAt: return two(b.key.at.value());
     case Field::kInstance: return two(b.instance.value());
@@ -64,7 +77,7 @@ size_t ValueOf(const BindingFlow& b, Field field, uint8_t* value) {
   return 0;
 }
 
-// Replaces the value of `field` by one that differs in every octet.
+// Replaces the value of `field` by one that differs in every octet; of a client's prefix, in all that it has.
 void Invert(BindingFlow* b, Field field) {
   const auto inverse = [](uint16_t v) { return static_cast<uint16_t>(~v); };
   switch (field) {
@@ -73,14 +86,14 @@ void Invert(BindingFlow* b, Field field) {
     case Field::kClient2:
     case Field::kClient3: {
       if (b->key.client.is_v4()) {
-        b->key.client = IpAddress::V4(~b->key.client.v4());
+        b->key.client = MaskAddress(IpAddress::V4(~b->key.client.v4()), BitsOf(*b));
         break;
       }
       std::array<uint8_t, 16> octets = b->key.client.octets();
       for (size_t i = 4 * static_cast<size_t>(field); i < 4 * static_cast<size_t>(field) + 4; ++i) {
         octets[i] = static_cast<uint8_t>(~octets[i]);
       }
-      b->key.client = IpAddress::V6(octets);
+      b->key.client = MaskAddress(IpAddress::V6(octets), BitsOf(*b));
       break;
     }
     case Field::kSrcPort: b->key.src_port = inverse(b->key.src_port); break;
@@ -96,18 +109,20 @@ void Invert(BindingFlow* b, Field field) {
 // Values whose octets stand out, in the shape of `like`.
 BindingFlow Sentinel(const BindingFlow& like) {
   BindingFlow b;
+  b.place = like.place;
+  b.client_bits = like.client_bits;
   b.key.proto = like.key.proto;
   b.key.client = like.key.client.is_v4() ? IpAddress::V4(0x0b16212c)
                                          : IpAddress::V6({0x24, 0x1e, 0x13, 0x3b, 0x4d, 0x59, 0x6a, 0x71,
                                                           0x17, 0x9b, 0xa3, 0xb7, 0xc9, 0xd3, 0xe5, 0xf7});
-  b.key.src_port = LacksPort(like.key) ? uint16_t{0} : uint16_t{0x1357};
-  b.key.dst_port = 0x579b;
+  b.key.client = MaskAddress(b.key.client, BitsOf(b));
+  b.key.src_port = LacksSource(like) ? uint16_t{0} : uint16_t{0x1357};
+  b.key.dst_port = LacksDestination(like) ? uint16_t{0} : uint16_t{0x579b};
   b.key.service = ServiceId{0x2468};
   b.key.at = SwitchId{0x3e91};
   b.instance = InstanceId{0x5a3c};
   b.idle_timeout = std::chrono::seconds{0x0777};
   b.fin_timeout = std::chrono::seconds{HasFinTimeout(like) ? 0x0333 : 0};
-  b.place = like.place;
   return b;
 }
 
@@ -122,18 +137,23 @@ size_t ProtoIndex(IpProto proto) {
   return 5;
 }
 
-// The shape that a binding has in octets; below kShapes.
+size_t VariantOf(const BindingFlow& b, BindingEncoder::Form form) {
+  if (InHeader(b))
+    return (LacksSource(b) ? 0u : 1u) + (LacksDestination(b) ? 0u : 2u) + (HasFinTimeout(b) ? 2u : 0u);
+  return (form == BindingEncoder::Form::kLearned ? 0u : 3u) + (HasFinTimeout(b)                     ? 2u
+                                                               : BindingEncoder::FormsDiffer(b.key) ? 1u
+                                                                                                    : 0u);
+}
+
+// The shape that a binding has in octets, but for a prefix; below kShapes.
 size_t ShapeIndex(const BindingFlow& b, BindingEncoder::Form form) {
-  const size_t variant =
-      (form == BindingEncoder::Form::kLearned ? 0u : 3u) + (HasFinTimeout(b)                     ? 2u
-                                                            : BindingEncoder::FormsDiffer(b.key) ? 1u
-                                                                                                 : 0u);
   const size_t family = b.key.client.is_v4() ? 1 : 0;
-  return ((ProtoIndex(b.key.proto) * 3 + static_cast<size_t>(b.place)) * 2 + family) * 6 + variant;
+  const size_t place = ProtoIndex(b.key.proto) * kBindingPlaces.size() + static_cast<size_t>(b.place);
+  return (place * 2 + family) * 6 + VariantOf(b, form);
 }
 
 Result<FlowImage> ImageOf(const BindingFlow& b, BindingEncoder::Form form) {
-  if (form == BindingEncoder::Form::kPushed) return ImageFromText(pipeline::CompileBinding(b));
+  if (form != BindingEncoder::Form::kLearned) return ImageFromText(pipeline::CompileBinding(b));
   pipeline::Flow flow = pipeline::CompileBinding(b);
   flow.match = pipeline::BindingMatch(b.key, BindingPlace::kGeneration0);  // there, the registers alone
   return ImageFromText(flow);
@@ -214,7 +234,9 @@ BindingEncoder::BindingEncoder() = default;
 BindingEncoder::~BindingEncoder() = default;
 
 const BindingEncoder::Template& BindingEncoder::TemplateFor(const BindingFlow& binding, Form form) {
-  std::unique_ptr<Template>& slot = templates_[ShapeIndex(binding, form)];
+  const size_t shape = ShapeIndex(binding, form);
+  std::unique_ptr<Template>& slot =
+      HasPrefix(binding) ? masked_[{shape, BitsOf(binding)}] : templates_[shape];
   if (!slot) {
     slot = std::make_unique<Template>();
     slot->form = form;
@@ -242,10 +264,12 @@ BindingEncoder::Encoded BindingEncoder::Encode(const BindingFlow& binding, Form 
   return {work_, image->match_end};
 }
 
-BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key, Form form) {
+BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingFlow& binding, Form form) {
   BindingFlow flow;
-  flow.key = key;
+  flow.key = binding.key;
+  flow.client_bits = binding.client_bits;
   flow.instance = InstanceId{1};
+  if (form == Form::kHeader) flow.place = BindingPlace::kHeaderTimed;
   const Encoded add = Encode(flow, form);
   if (add.message.empty()) return {};
   const FlowImage image{.add = work_, .match_end = add.match_end};
@@ -254,7 +278,7 @@ BindingEncoder::Encoded BindingEncoder::EncodeDelete(const BindingKey& key, Form
   Put64(work_.data() + 8, pipeline::kCookieOwner << 56 | static_cast<uint64_t>(pipeline::FlowKind::kBinding)
                                                              << 48);
   Put64(work_.data() + 16, 0xffff000000000000ull);
-  if (form == Form::kLearned) work_[24] = kAllTables;
+  if (form != Form::kPushed) work_[24] = kAllTables;
   return {work_, work_.size()};
 }
 
@@ -271,8 +295,8 @@ bool BindingEncoder::WriteAdd(OutBuffer* out, uint32_t xid, const BindingFlow& b
   return true;
 }
 
-bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingKey& key, Form form) {
-  const Encoded e = EncodeDelete(key, form);
+bool BindingEncoder::WriteDelete(OutBuffer* out, uint32_t xid, const BindingFlow& binding, Form form) {
+  const Encoded e = EncodeDelete(binding, form);
   if (e.message.empty()) return false;
   uint8_t* p = out->Extend(e.message.size());
   std::memcpy(p, e.message.data(), e.message.size());
@@ -288,8 +312,8 @@ bool BindingEncoder::WriteBundledAdd(OutBuffer* out, uint32_t xid, uint32_t bund
 }
 
 bool BindingEncoder::WriteBundledDelete(OutBuffer* out, uint32_t xid, uint32_t bundle_id,
-                                        const BindingKey& key, Form form) {
-  const Encoded e = EncodeDelete(key, form);
+                                        const BindingFlow& binding, Form form) {
+  const Encoded e = EncodeDelete(binding, form);
   if (!e.message.empty()) WriteBundleAdd(out, xid, bundle_id, e.message);
   return !e.message.empty();
 }

@@ -55,8 +55,8 @@ void BindingQueue::Install(const BindingFlow& flow, BindingEncoder::Form form, M
   Push(std::move(op), now);
 }
 
-void BindingQueue::Remove(const BindingKey& key, MonoTime now) {
-  Op op{.flow = {.key = key, .instance = {}}};
+void BindingQueue::Remove(const BindingKey& key, MonoTime now, uint8_t client_bits) {
+  Op op{.flow = {.key = key, .instance = {}, .client_bits = client_bits}};
   op.remove = true;
   Push(std::move(op), now);
 }
@@ -94,8 +94,8 @@ void BindingQueue::CancelAt(ServiceId service, BindingPlace place) {
 size_t BindingQueue::Write(const Op& op, bool bundled, uint32_t xid, uint32_t bundle_id, OutBuffer* out) {
   using Form = BindingEncoder::Form;
   const auto remove = [&](Form form) {
-    return bundled ? encoder_.WriteBundledDelete(out, xid, bundle_id, op.flow.key, form)
-                   : encoder_.WriteDelete(out, xid, op.flow.key, form);
+    return bundled ? encoder_.WriteBundledDelete(out, xid, bundle_id, op.flow, form)
+                   : encoder_.WriteDelete(out, xid, op.flow, form);
   };
   // Several messages of one operation bear one transaction id.
   const auto add = [&] {
@@ -103,10 +103,12 @@ size_t BindingQueue::Write(const Op& op, bool bundled, uint32_t xid, uint32_t bu
                    : encoder_.WriteAdd(out, xid, op.flow, op.form);
   };
   if (!(op.remove ? remove(Form::kLearned) : add())) return 0;
+  size_t written = 1;
+  if (op.remove && remove(Form::kHeader)) ++written;
   // A flow that was pushed in the other form would match as well as the one that the switch knows.
   const bool other_form = op.remove || op.form == Form::kLearned;
-  if (other_form && BindingEncoder::FormsDiffer(op.flow.key) && remove(Form::kPushed)) return 2;
-  return 1;
+  if (other_form && BindingEncoder::FormsDiffer(op.flow.key) && remove(Form::kPushed)) ++written;
+  return written;
 }
 
 void BindingQueue::Flush(const SendContext& context) {

@@ -8,6 +8,7 @@
 // itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -53,13 +54,16 @@ class BindingQueue {
   BindingQueue(Micros tick, uint32_t bundle_max_flows);
 
   void Install(const BindingFlow& flow, BindingEncoder::Form form, MonoTime now);
-  void Remove(const BindingKey& key, MonoTime now);
+  // `client_bits`: see BindingFlow. Whatever form the key's flows have, they go.
+  void Remove(const BindingKey& key, MonoTime now, uint8_t client_bits = kAllClientBits);
   // The caller deletes them by cookie, at once: what is queued of them, or has to be sent again, becomes a
   // removal of its key.
   void CancelOf(ServiceId service, InstanceId instance);
   // The caller deletes all of a service in one table: installs there are not to be sent (again).
   void CancelAt(ServiceId service, BindingPlace place);
 
+  // What is queued is due.
+  void Hasten(MonoTime now) { due_ = std::min(due_, now); }
   // Sends what is due and allowed. context.sent sees each key, and the flow if it is installed; again where
   // an operation that is repeated has become another.
   void Flush(const SendContext& context);

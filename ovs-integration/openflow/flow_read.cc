@@ -70,17 +70,20 @@ struct Head {
   uint16_t idle_timeout_s = 0;
   uint16_t hard_timeout_s = 0;
 };
+// *pushed: see MatchedKey.
 std::optional<FoundBinding> ReadBinding(const Head& head, const pipeline::Cookie& cookie, ByteView fields,
                                         bool* pushed) {
   const auto place = PlaceOfTable(head.table);
   if (!place || head.priority != pipeline::kBindingPriority || head.hard_timeout_s != 0) return std::nullopt;
   if (cookie.kind != pipeline::FlowKind::kBinding) return std::nullopt;
-  const auto key = ReadBindingKey(fields, cookie, pushed);
-  if (!key) return std::nullopt;
-  return FoundBinding{.key = *key,
+  const auto matched = ReadBindingKey(fields, cookie, FormOf(*place));
+  if (!matched) return std::nullopt;
+  *pushed = matched->pushed;
+  return FoundBinding{.key = matched->key,
                       .instance = cookie.instance,
                       .idle_timeout = std::chrono::seconds{head.idle_timeout_s},
-                      .place = *place};
+                      .place = *place,
+                      .client_bits = matched->client_bits};
 }
 
 constexpr const char* kStatsReply = "a flow statistics reply";

@@ -1,5 +1,7 @@
 #include "ovs-integration/openflow/oxm.h"
 
+#include <bit>
+
 #include "ovs-integration/pipeline/compile.h"
 
 namespace dyncast::openflow {
@@ -11,7 +13,13 @@ constexpr uint8_t kInPort = 0;
 constexpr uint8_t kEthType = 5;
 constexpr uint8_t kIpProto = 10;
 constexpr uint8_t kPacketType = 44;
+constexpr uint8_t kIpv4Source = 11;
+constexpr uint8_t kIpv6Source = 26;
+constexpr uint8_t kFirstPort = 13;  // source and destination of TCP, of UDP, of SCTP
+constexpr uint8_t kLastPort = 18;
 constexpr uint8_t kFirstXxreg = 111;
+constexpr uint16_t kIpv4 = 0x0800;  // of kEthType
+constexpr uint16_t kIpv6 = 0x86dd;
 
 // `size` octets of registers from `first` on, and their masks behind them if `masked`.
 bool ReadRegisters(const uint8_t* value, size_t size, bool masked, size_t first, OxmFields* out) {
@@ -22,6 +30,25 @@ bool ReadRegisters(const uint8_t* value, size_t size, bool masked, size_t first,
     out->mask[first + i] = mask;
   }
   return true;
+}
+
+// An IP address of `size` octets, its mask behind it if `masked`.
+void ReadSource(const uint8_t* value, size_t size, bool masked, OxmFields* out) {
+  out->source_type = size == 4 ? kIpv4 : kIpv6;
+  for (size_t i = 0; i < size; ++i) {
+    out->source_mask[i] = masked ? value[size + i] : uint8_t{0xff};
+    out->source[i] = value[i] & out->source_mask[i];
+  }
+}
+
+// False: there is something of the kind already, of another protocol.
+bool ReadPort(uint8_t field, uint16_t value, OxmFields* out) {
+  static constexpr uint8_t kProtos[] = {6, 17, 132};
+  const uint8_t proto = kProtos[(field - kFirstPort) / 2];
+  if (out->port_proto != 0 && out->port_proto != proto) return false;
+  out->port_proto = proto;
+  ((field - kFirstPort) % 2 == 0 ? out->src_port : out->dst_port) = value;
+  return value != 0;
 }
 
 bool ReadField(uint16_t oxm_class, uint8_t field, bool masked, ByteView value, OxmFields* out) {
@@ -37,7 +64,15 @@ bool ReadField(uint16_t oxm_class, uint8_t field, bool masked, ByteView value, O
       }
       break;
     case kBasic:
+      if ((field == kIpv4Source && size == 4) || (field == kIpv6Source && size == 16)) {
+        if (out->source_type != 0) break;
+        return ReadSource(value.data(), size, masked, out), true;
+      }
       if (masked) break;
+      if (field >= kFirstPort && field <= kLastPort && size == 2) {
+        if (!ReadPort(field, Get16(value.data()), out)) break;
+        return true;
+      }
       if (field == kInPort && size == 4) return out->in_port = Get32(value.data()), true;
       if (field == kEthType && size == 2) return out->eth_type = Get16(value.data()), true;
       if (field == kIpProto && size == 1) return out->ip_proto = value[0], true;
@@ -75,44 +110,84 @@ std::optional<OxmMatch> CutMatch(ByteView data) {
   return OxmMatch{.fields = data.subspan(4, length - 4), .size = padded};
 }
 
-std::optional<BindingKey> ReadBindingKey(ByteView fields, const pipeline::Cookie& cookie, bool* pushed) {
-  const std::optional<OxmFields> oxm = ReadOxm(fields);
-  if (!oxm || oxm->others || oxm->in_port != 0) return std::nullopt;
-  for (size_t i = 0; i < oxm->mask.size(); ++i) {
-    const bool in_key = i == 1 || i == 4 || (i >= 7 && i <= 11);
-    if (oxm->mask[i] != (in_key ? UINT32_MAX : 0)) return std::nullopt;
+namespace {
+
+// Registers that a key in header form has, with the numbers of the others' words.
+bool MasksAre(const OxmFields& oxm, KeyForm form) {
+  for (size_t i = 0; i < oxm.mask.size(); ++i) {
+    const bool in_key = i == 1 || i == 4 || i == 7 || (form == KeyForm::kRegisters && i >= 8 && i <= 11);
+    if (oxm.mask[i] != (in_key ? UINT32_MAX : 0)) return false;
   }
-  const auto key = pipeline::KeyOf({.reg1 = oxm->reg[1],
-                                    .reg4 = oxm->reg[4],
-                                    .reg7 = oxm->reg[7],
-                                    .xxreg2 = {oxm->reg[8], oxm->reg[9], oxm->reg[10], oxm->reg[11]}},
-                                   cookie.at);
-  if (!key || key->service != cookie.service || !cookie.instance.valid()) return std::nullopt;
+  return true;
+}
+
+// Leading ones; nullopt for a mask that is no prefix's.
+std::optional<uint8_t> PrefixLength(const std::array<uint8_t, 16>& mask) {
+  int bits = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const uint32_t word = Get32(mask.data() + 4 * i);
+    const int ones = std::countl_one(word);
+    const uint32_t whole = ones == 0 ? 0 : UINT32_MAX << (32 - ones);
+    // Behind the first word that is not full nothing may follow.
+    if (word != whole || (ones != 0 && bits != static_cast<int>(32 * i))) return std::nullopt;
+    bits += ones;
+  }
+  return static_cast<uint8_t>(bits);
+}
+
+std::optional<MatchedKey> KeyInRegisters(const OxmFields& oxm, SwitchId at) {
+  if (oxm.source_type != 0 || oxm.port_proto != 0) return std::nullopt;
+  const auto key = pipeline::KeyOf({.reg1 = oxm.reg[1],
+                                    .reg4 = oxm.reg[4],
+                                    .reg7 = oxm.reg[7],
+                                    .xxreg2 = {oxm.reg[8], oxm.reg[9], oxm.reg[10], oxm.reg[11]}},
+                                   at);
+  if (!key) return std::nullopt;
   // The prerequisite of fin_timeout, in what the controller pushes.
-  *pushed = oxm->eth_type != 0 || oxm->ip_proto != 0;
-  if (*pushed) {
-    const uint16_t family = key->client.is_v4() ? 0x0800 : 0x86dd;
-    if (key->proto != IpProto::kTcp || oxm->ip_proto != 6 || oxm->eth_type != family) return std::nullopt;
+  const bool pushed = oxm.eth_type != 0 || oxm.ip_proto != 0;
+  if (pushed) {
+    const uint16_t family = key->client.is_v4() ? kIpv4 : kIpv6;
+    if (key->proto != IpProto::kTcp || oxm.ip_proto != 6 || oxm.eth_type != family) return std::nullopt;
   }
-  return key;
+  return MatchedKey{.key = *key, .pushed = pushed};
+}
+
+std::optional<MatchedKey> KeyInHeader(const OxmFields& oxm, SwitchId at) {
+  const bool v6 = (oxm.reg[4] & pipeline::kKeyIpv6) != 0;
+  if (oxm.eth_type != (v6 ? kIpv6 : kIpv4) || (oxm.source_type != 0 && oxm.source_type != oxm.eth_type)) {
+    return std::nullopt;
+  }
+  const bool ports = oxm.reg[7] == pipeline::kKeyHasPorts;
+  if (!ports && oxm.reg[7] != 0) return std::nullopt;
+  const uint32_t proto = ports ? oxm.reg[4] & 0xff : 0;
+  if (oxm.ip_proto != proto || oxm.port_proto != proto || (oxm.dst_port != 0) != ports) return std::nullopt;
+  pipeline::KeyRegisters registers{.reg1 = oxm.reg[1],
+                                   .reg4 = oxm.reg[4],
+                                   .reg7 = static_cast<uint32_t>(oxm.src_port) << 16 | oxm.dst_port};
+  for (size_t i = 0; i < 4; ++i) registers.xxreg2[i] = Get32(oxm.source.data() + 4 * i);
+  const auto key = pipeline::KeyOf(registers, at);
+  const auto bits = PrefixLength(oxm.source_mask);
+  if (!key || !bits) return std::nullopt;
+  return MatchedKey{.key = *key, .client_bits = *bits == (v6 ? 128 : 32) ? kAllClientBits : *bits};
+}
+
+}  // namespace
+
+std::optional<MatchedKey> ReadBindingKey(ByteView fields, const pipeline::Cookie& cookie, KeyForm form) {
+  const std::optional<OxmFields> oxm = ReadOxm(fields);
+  if (!oxm || oxm->others || oxm->in_port != 0 || !MasksAre(*oxm, form)) return std::nullopt;
+  auto found = form == KeyForm::kHeader ? KeyInHeader(*oxm, cookie.at) : KeyInRegisters(*oxm, cookie.at);
+  if (!found || found->key.service != cookie.service || !cookie.instance.valid()) return std::nullopt;
+  return found;
 }
 
 std::optional<BindingPlace> PlaceOfTable(uint8_t table) {
-  switch (static_cast<pipeline::Table>(table)) {
-    case pipeline::Table::kBinding: return BindingPlace::kTimed;
-    case pipeline::Table::kGeneration0: return BindingPlace::kGeneration0;
-    case pipeline::Table::kGeneration1: return BindingPlace::kGeneration1;
-    default: return std::nullopt;
+  for (const BindingPlace place : kBindingPlaces) {
+    if (TableOf(place) == table) return place;
   }
+  return std::nullopt;
 }
 
-uint8_t TableOf(BindingPlace place) {
-  switch (place) {
-    case BindingPlace::kTimed: return static_cast<uint8_t>(pipeline::Table::kBinding);
-    case BindingPlace::kGeneration0: return static_cast<uint8_t>(pipeline::Table::kGeneration0);
-    case BindingPlace::kGeneration1: return static_cast<uint8_t>(pipeline::Table::kGeneration1);
-  }
-  return 0;
-}
+uint8_t TableOf(BindingPlace place) { return static_cast<uint8_t>(pipeline::TableOf(place)); }
 
 }  // namespace dyncast::openflow

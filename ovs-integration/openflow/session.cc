@@ -176,7 +176,7 @@ void Session::OnError(ByteView message, Now now) {
   last_error_ = error->text;
   DYN_WARN("DC-OF-003", "switch", "error", "dpid={:#x} xid={} error={}", dpid_.value(), xid, error->text);
   if (OnSyncError(xid, *error, now.mono)) return;
-  if (dump_ && xid == dump_->flow_xid) return Close("the switch refuses the flow dump: " + error->text);
+  if (dump_ && dump_->IsOfFlows(xid)) return Close("the switch refuses the flow dump: " + error->text);
   if (IsMonitorError(xid, *error) || OnOptionsError(xid, *error) || OnPortsError(xid)) return;
   if (dump_ && (xid == dump_->meter_xid || xid == dump_->group_xid)) {
     // A switch without meters or groups: wanted ones will be refused, and seen.
@@ -235,6 +235,11 @@ void Session::Run(Now now) {
     ++counters_->resyncs;
     want_find_ = true;
   }
+  if (WaitsForBindings()) {
+    bindings_.Hasten(t);
+    bindings_.Flush(Context(t));
+    Report(bindings_.TakeUnencodable());
+  }
   if (SyncDue()) {
     StartSync(t);
   } else if (MaySendMore()) {
@@ -265,6 +270,7 @@ MonoTime Session::NextDeadline() const {
   if (const auto oldest = bindings_.OldestSent()) next = std::min(next, *oldest + kReplyTimeout);
   if (own_removals_.size() != 0) next = std::min(next, next_expiry_);
   next = std::min(next, std::max(bindings_.FlushDue(), BindingsFrom()));
+  if (WaitsForBindings()) next = std::min(next, desired_at_ + kMoveWait);
   if (retry_at_) next = std::min(next, *retry_at_);
   if (ports_asked_ && want_ports_) next = std::min(next, ports_asked_->sent + kReplyTimeout);
   const bool ports_wait = want_ports_ && !ports_asked_ && found_once_;

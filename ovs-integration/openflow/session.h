@@ -49,6 +49,7 @@ inline constexpr std::chrono::seconds kRefusedWait{10};   // after kMaxResyncs; 
 inline constexpr std::chrono::seconds kMaxRefusedWait{300};
 inline constexpr std::chrono::seconds kNewPlanWait{5};  // so long after a new plan for a switch that refused
 inline constexpr std::chrono::seconds kPlanWait{2};     // from OnFound on, bindings wait for the plan
+inline constexpr std::chrono::seconds kMoveWait{2};     // so long a plan waits for bindings that it looks for
 inline constexpr uint32_t kMaxAbandonedChecks = 3;      // in a row, for a plan
 inline constexpr std::chrono::seconds kReplyTimeout{60};  // a dump or bundle may take so long
 inline constexpr size_t kMaxChecks = 16;                  // waiting
@@ -66,7 +67,7 @@ struct PlacedKey {
 };
 struct PlacedKeyHash {
   size_t operator()(const PlacedKey& k) const noexcept {
-    return std::hash<BindingKey>{}(k.key) * 3 + static_cast<size_t>(k.place);
+    return std::hash<BindingKey>{}(k.key) * kBindingPlaces.size() + static_cast<size_t>(k.place);
   }
 };
 // Where flows of kind kUnbound are.
@@ -75,12 +76,13 @@ inline constexpr std::array<pipeline::Table, 2> kCountedTables{pipeline::Table::
 // What a session reads from its switch.
 struct Dump {
   DumpKind kind = DumpKind::kFind;
-  uint64_t request = 0;  // of kCheck
-  uint32_t flow_xid = 0;
+  uint64_t request = 0;         // of kCheck
+  uint32_t flow_xid = 0;        // the first of flow_requests, which are in a row
+  uint32_t flow_requests = 1;   // 2 for kCount of the timed tables
+  uint32_t flows_answered = 0;  // a bit for each request
   uint32_t meter_xid = 0;
   uint32_t group_xid = 0;
   uint32_t unbound_xid = 0;  // kCount only: the first of the requests for kCountedTables, which are in a row
-  bool flows_done = false;
   bool meters_done = false;
   bool groups_done = false;
   uint32_t options_xid = 0;
@@ -96,6 +98,9 @@ struct Dump {
   std::unordered_map<PlacedKey, std::optional<FoundBinding>, PlacedKeyHash> changed;
   std::vector<std::pair<ServiceId, InstanceId>> removed_of;
   std::vector<std::pair<ServiceId, BindingPlace>> removed_at;
+
+  bool IsOfFlows(uint32_t xid) const { return xid - flow_xid < flow_requests; }
+  bool flows_done() const { return flows_answered + 1 == 1u << flow_requests; }
 };
 
 // A difference on its way: in bundles, not all at once if it is large.
@@ -146,7 +151,7 @@ class Session {
 
   void SetDesired(std::shared_ptr<const Desired> desired);
   void InstallBinding(const BindingFlow& flow, MonoTime now);
-  void RemoveBinding(const BindingKey& key, MonoTime now);
+  void RemoveBinding(const BindingKey& key, MonoTime now, uint8_t client_bits = kAllClientBits);
   void RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now);
   void RemoveBindingsAt(ServiceId service, BindingPlace place, MonoTime now);
   void ForwardDemand(PortNo in_port, ServiceId service, InstanceId instance, ByteView packet);
@@ -230,6 +235,9 @@ class Session {
   bool OnOptionsError(uint32_t xid, const ErrorMessage& error);
   void TakeOptions(uint32_t xid, OptionTable table);
   bool SyncDue() const;
+  // The plan looks for bindings elsewhere than what it is to replace: those that are queued go first, or
+  // packets that are bound would find nothing, and the switch might choose for them.
+  bool WaitsForBindings() const;
   void StartSync(MonoTime now);
   void SendOptions();
   void SendMeters(bool before_flows);
@@ -288,6 +296,8 @@ class Session {
 
   std::shared_ptr<const Desired> desired_;  // null until the first SetDesired of this session
   bool desired_changed_ = false;
+  bool lookup_changed_ = false;  // by it: its table of lookups is another one
+  MonoTime desired_at_{};
   Installed installed_;  // what we believe the switch holds beside bindings
   // Asked for alone: the plan came after the dump.
   struct OptionsAsked {

@@ -9,22 +9,22 @@
 namespace dyncast::openflow {
 namespace {
 
-constexpr BindingPlace kPlaces[] = {BindingPlace::kTimed, BindingPlace::kGeneration0,
-                                    BindingPlace::kGeneration1};
-
 FoundBinding AsFound(const BindingFlow& flow) {
-  const bool timed = flow.place == BindingPlace::kTimed;
+  const bool timed = IsTimed(flow.place);
   return {.key = flow.key,
           .instance = flow.instance,
           .idle_timeout = timed ? flow.idle_timeout : std::chrono::seconds{0},
-          .place = flow.place};
+          .place = flow.place,
+          .client_bits = flow.client_bits};
 }
 
 }  // namespace
 
 void Session::StartMonitors() {
   WrapXid(&next_xid_);
-  for (const BindingPlace place : kPlaces) {
+  for (const BindingPlace place : kBindingPlaces) {
+    // What the controller decides is learned by renewals only.
+    if (place == BindingPlace::kHeaderTimed) continue;
     const uint8_t table = TableOf(place);
     monitor_xids_.push_back(next_xid_);
     WriteFlowMonitorRequest(&out_, next_xid_++, table, table);
@@ -87,15 +87,15 @@ void Session::OnFlowRemoved(ByteView message, Now now) {
 
 void Session::OnBindingSent(const BindingKey& key, const BindingFlow* flow) {
   // An install in the learned form deletes what was pushed in the other.
-  const bool replaces =
-      flow != nullptr && learning_.contains(key.service) && BindingEncoder::FormsDiffer(key);
+  const bool replaces = flow != nullptr && FormOf(flow->place) == KeyForm::kRegisters &&
+                        learning_.contains(key.service) && BindingEncoder::FormsDiffer(key);
   if (flow == nullptr || replaces) own_removals_.Key(key, now_);
   if (!dump_) return;
   if (flow != nullptr) {
     dump_->changed[{key, flow->place}] = AsFound(*flow);
     return;
   }
-  for (const BindingPlace place : kPlaces) dump_->changed[{key, place}] = std::nullopt;
+  for (const BindingPlace place : kBindingPlaces) dump_->changed[{key, place}] = std::nullopt;
 }
 
 void Session::Report(const std::vector<BindingQueue::Refused>& refused) {
@@ -103,7 +103,7 @@ void Session::Report(const std::vector<BindingQueue::Refused>& refused) {
     DYN_WARN("DC-OF-004", "switch", "binding-refused", "dpid={:#x} client={} service={} error={}",
              dpid_.value(), r.key.client.ToString(), r.key.service.value(), r.error);
     if (dump_) {
-      for (const BindingPlace place : kPlaces) dump_->changed.erase({r.key, place});
+      for (const BindingPlace place : kBindingPlaces) dump_->changed.erase({r.key, place});
     }
     last_error_ = r.error;
     listener_->OnBindingRefused(dpid_, r.key, r.error);
@@ -114,11 +114,12 @@ void Session::InstallBinding(const BindingFlow& flow, MonoTime now) {
   // Before OnFound nobody may know what to install; what comes then is repeated after it.
   if (!found_once_ || closed()) return;
   using Form = BindingEncoder::Form;
-  bindings_.Install(flow, learning_.contains(flow.key.service) ? Form::kLearned : Form::kPushed, now);
+  const Form in_registers = learning_.contains(flow.key.service) ? Form::kLearned : Form::kPushed;
+  bindings_.Install(flow, FormOf(flow.place) == KeyForm::kHeader ? Form::kHeader : in_registers, now);
 }
 
-void Session::RemoveBinding(const BindingKey& key, MonoTime now) {
-  if (found_once_ && !closed()) bindings_.Remove(key, now);
+void Session::RemoveBinding(const BindingKey& key, MonoTime now, uint8_t client_bits) {
+  if (found_once_ && !closed()) bindings_.Remove(key, now, client_bits);
 }
 
 void Session::RemoveBindingsOf(ServiceId service, InstanceId instance, MonoTime now) {
@@ -142,7 +143,7 @@ void Session::RemoveBindingsAt(ServiceId service, BindingPlace place, MonoTime n
   WriteDeleteBindingsAt(&out_, next_xid_++, service, TableOf(place));
   ++counters_->messages_sent;
   ++counters_->flow_mods_sent;
-  if (place == BindingPlace::kTimed) own_removals_.At(service, place, now);
+  if (IsTimed(place)) own_removals_.At(service, place, now);
   Forget({.service = service, .place = place});
   if (!dump_) return;
   dump_->removed_at.emplace_back(service, place);

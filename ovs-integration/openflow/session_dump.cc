@@ -26,13 +26,18 @@ void Session::StartDump(DumpKind kind, uint64_t request, MonoTime now) {
   dump.kind = kind;
   dump.request = request;
   dump.sent = now;
-  dump.flow_xid = next_xid_++;
+  dump.flow_xid = next_xid_;
   const bool count = kind == DumpKind::kCount;
   // A count's `request` says the scope.
   const bool timed = count && static_cast<CountScope>(request) == CountScope::kTimed;
-  WriteFlowStatsRequest(&out_, dump.flow_xid, timed ? TableOf(BindingPlace::kTimed) : kAllTables,
-                        count ? FlowScope::kBindings : FlowScope::kOurs);
-  ++counters_->messages_sent;
+  const std::vector<uint8_t> tables =
+      timed ? std::vector<uint8_t>{TableOf(BindingPlace::kTimed), TableOf(BindingPlace::kHeaderTimed)}
+            : std::vector<uint8_t>{kAllTables};
+  dump.flow_requests = static_cast<uint32_t>(tables.size());
+  for (const uint8_t table : tables) {
+    WriteFlowStatsRequest(&out_, next_xid_++, table, count ? FlowScope::kBindings : FlowScope::kOurs);
+    ++counters_->messages_sent;
+  }
   dump.meters_done = count;
   dump.groups_done = count;
   if (count) {
@@ -119,14 +124,14 @@ void Session::OnMultipart(ByteView message) {
   if (OnPortReply(xid, type, more, message) || !dump_) return;
   const uint32_t counted = xid - dump_->unbound_xid;
   const bool unbound = dump_->kind == DumpKind::kCount && counted < dump_->unbound_done.size();
-  const bool ours = unbound || xid == dump_->flow_xid || xid == dump_->meter_xid || xid == dump_->group_xid;
+  const bool flows = dump_->IsOfFlows(xid);
+  const bool ours = unbound || flows || xid == dump_->meter_xid || xid == dump_->group_xid;
   if (!ours) return;
   Status read = Ok();
   bool* done = nullptr;
   uint16_t wanted = 0;
-  if (xid == dump_->flow_xid) {
+  if (flows) {
     wanted = kMultipartFlow;
-    done = &dump_->flows_done;
     if (type == wanted) read = ReadFlowStats(message, &dump_->found);
   } else if (unbound) {
     wanted = kMultipartFlow;
@@ -151,7 +156,8 @@ void Session::OnMultipart(ByteView message) {
     return Close("protocol error: " + read.error().message);
   }
   dump_->sent = now_;  // it answers
-  if (!more) *done = true;
+  if (!more && flows) dump_->flows_answered |= 1u << (xid - dump_->flow_xid);
+  if (!more && !flows) *done = true;
   if (dump_->kind == DumpKind::kCount) {
     std::vector<FoundBinding> bindings = std::exchange(dump_->found.bindings, {});
     dump_->found.images.clear();
@@ -159,7 +165,7 @@ void Session::OnMultipart(ByteView message) {
         std::all_of(dump_->unbound_done.begin(), dump_->unbound_done.end(), [](bool d) { return d; });
     std::vector<UnboundPackets> packets;
     if (unbound && all) packets = std::move(dump_->unbound);
-    if (dump_->flows_done && all) dump_.reset();
+    if (dump_->flows_done() && all) dump_.reset();
     if (unbound && all) listener_->OnUnboundCounted(dpid_, std::move(packets));
     if (!unbound) listener_->OnCounted(dpid_, std::move(bindings));
     return;
@@ -168,7 +174,7 @@ void Session::OnMultipart(ByteView message) {
 }
 
 void Session::MaybeFinishDump() {
-  if (dump_->flows_done && dump_->meters_done && dump_->groups_done && dump_->options_done) FinishDump();
+  if (dump_->flows_done() && dump_->meters_done && dump_->groups_done && dump_->options_done) FinishDump();
 }
 
 // What the switch holds now: the dump, corrected by what was sent or heard since the request.

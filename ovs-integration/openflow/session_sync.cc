@@ -8,11 +8,24 @@
 #include "schema/base/log.h"
 
 namespace dyncast::openflow {
+namespace {
+
+bool LooksElsewhere(const Desired& desired, const Installed& installed) {
+  return std::any_of(desired.flows.begin(), desired.flows.end(), [&](const auto& entry) {
+    if (entry.second->table() != static_cast<uint8_t>(pipeline::Table::kLookup)) return false;
+    const auto have = installed.flows.find(entry.first);
+    return have != installed.flows.end() && !have->second->SameBody(*entry.second);
+  });
+}
+
+}  // namespace
 
 void Session::SetDesired(std::shared_ptr<const Desired> desired) {
   if (closed()) return;
   desired_ = std::move(desired);
   desired_changed_ = true;
+  desired_at_ = now_;
+  lookup_changed_ = LooksElsewhere(*desired_, installed_);
   for (const auto& [id, group] : desired_->groups) {
     if (const auto service = ServiceOfGroup(id)) learning_.insert(*service);
   }
@@ -60,11 +73,17 @@ void Session::TakeOptions(uint32_t xid, OptionTable table) {
 
 bool Session::SyncDue() const {
   if (!desired_changed_ || sync_ || want_find_ || options_asked_) return false;
+  if (WaitsForBindings()) return false;
   // A dump must see one state: the plan waits for it, or a check starts again after the plan, which is more
   // urgent. Plans that never end do not keep a check from its answer.
   if (dump_ && dump_->kind == DumpKind::kFind) return false;
   if (dump_ && dump_->kind == DumpKind::kCheck && abandoned_in_row_ >= kMaxAbandonedChecks) return false;
   return state_ == State::kFound || state_ == State::kSynced;
+}
+
+bool Session::WaitsForBindings() const {
+  return desired_changed_ && lookup_changed_ && synced_once_ && bindings_.queued() > 0 &&
+         now_ < desired_at_ + kMoveWait;
 }
 
 void Session::StartSync(MonoTime now) {

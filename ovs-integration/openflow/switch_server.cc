@@ -303,8 +303,8 @@ Status SwitchServer::SetDesired(DatapathId dpid, const pipeline::Compiled& desir
 void SwitchServer::InstallBinding(DatapathId dpid, const BindingFlow& flow) {
   if (Session* s = impl_->Find(dpid)) s->InstallBinding(flow, impl_->now);
 }
-void SwitchServer::RemoveBinding(DatapathId dpid, const BindingKey& key) {
-  if (Session* s = impl_->Find(dpid)) s->RemoveBinding(key, impl_->now);
+void SwitchServer::RemoveBinding(DatapathId dpid, const BindingKey& key, uint8_t client_bits) {
+  if (Session* s = impl_->Find(dpid)) s->RemoveBinding(key, impl_->now, client_bits);
 }
 void SwitchServer::RemoveBindingsOf(DatapathId dpid, ServiceId service, InstanceId instance) {
   if (Session* s = impl_->Find(dpid)) s->RemoveBindingsOf(service, instance, impl_->now);

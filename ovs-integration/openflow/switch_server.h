@@ -130,7 +130,7 @@ class SwitchServer {
   Status SetDesired(DatapathId dpid, const pipeline::Compiled& desired);
   // Queued, and sent together within `binding_tick`. Later calls for the same key win.
   void InstallBinding(DatapathId dpid, const BindingFlow& flow);
-  void RemoveBinding(DatapathId dpid, const BindingKey& key);
+  void RemoveBinding(DatapathId dpid, const BindingKey& key, uint8_t client_bits = kAllClientBits);
   void RemoveBindingsOf(DatapathId dpid, ServiceId service, InstanceId instance);
   // All of a service in one table, sent before any later SetDesired's difference.
   void RemoveBindingsAt(DatapathId dpid, ServiceId service, BindingPlace place);

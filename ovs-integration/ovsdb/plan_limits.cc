@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-// pipeline::Table kBinding, kGeneration0, kGeneration1: numbers of the switch's flow tables.
-constexpr int64_t kBindingTables[] = {20, 21, 22};
+// pipeline::TableOf each BindingPlace: numbers of the switch's flow tables.
+constexpr int64_t kBindingTables[] = {20, 21, 22, 26, 27, 28};
 constexpr int64_t kLargestTimeout = 4294967295;
 
 IntegerMap Timeouts(const ConntrackZone& zone) {

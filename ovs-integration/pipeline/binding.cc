@@ -1,4 +1,5 @@
 // The flows of single bindings, their keys in registers, and the actions of packet-outs.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -31,22 +32,42 @@ IpAddress Ipv6Of(const std::array<uint32_t, 4>& words) {
 // A key of one TCP connection: it ends with its FIN.
 bool EndsWithFin(const BindingKey& key) { return key.proto == IpProto::kTcp && key.src_port != 0; }
 
-Table TableOf(BindingPlace place) {
-  switch (place) {
-    case BindingPlace::kTimed: break;
-    case BindingPlace::kGeneration0: return Table::kGeneration0;
-    case BindingPlace::kGeneration1: return Table::kGeneration1;
-  }
-  return Table::kBinding;
-}
-
 std::string RegistersMatch(const BindingKey& key) {
   const KeyRegisters registers = RegistersOf(key);
   return "reg1=" + Hex(registers.reg1) + ",reg4=" + Hex(registers.reg4) + ",reg7=" + Hex(registers.reg7) +
          ",xxreg2=" + Hex128(registers.xxreg2);
 }
 
+// Constants in registers, and the rest where packets have it: OVS finds out by few bits of a header that no
+// flow can match it, and lets all headers that share these bits share a flow in the datapath.
+std::string HeaderMatch(const BindingKey& key, uint8_t client_bits) {
+  const Family family = FamilyOf(key.client);
+  const uint8_t most = family == Family::kV4 ? 32 : 128;
+  const IpPrefix client{key.client, std::min(client_bits, most)};
+  const bool ports = key.dst_port != 0;
+  std::string text = (ports ? ProtoText(key.proto, family) : IpText(family)) +
+                     ",reg1=" + Hex(key.service.value()) + ",reg4=" + Hex(RegistersOf(key).reg4) +
+                     ",reg7=" + Hex(ports ? kKeyHasPorts : 0) + "," +
+                     PrefixMatch(family == Family::kV4 ? "nw_src" : "ipv6_src", client);
+  if (key.src_port != 0) text += "tp_src=" + std::to_string(key.src_port) + ",";
+  if (ports) text += "tp_dst=" + std::to_string(key.dst_port) + ",";
+  text.pop_back();
+  return text;
+}
+
 }  // namespace
+
+Table TableOf(BindingPlace place) {
+  switch (place) {
+    case BindingPlace::kTimed: break;
+    case BindingPlace::kGeneration0: return Table::kGeneration0;
+    case BindingPlace::kGeneration1: return Table::kGeneration1;
+    case BindingPlace::kHeaderTimed: return Table::kHeaderBinding;
+    case BindingPlace::kHeaderGeneration0: return Table::kHeaderGeneration0;
+    case BindingPlace::kHeaderGeneration1: return Table::kHeaderGeneration1;
+  }
+  return Table::kBinding;
+}
 
 KeyRegisters RegistersOf(const BindingKey& key) {
   return {.reg1 = key.service.value(),
@@ -81,14 +102,15 @@ std::optional<BindingKey> KeyOf(const KeyRegisters& registers, SwitchId at) {
   return key;
 }
 
-std::string BindingMatch(const BindingKey& key, BindingPlace place) {
+std::string BindingMatch(const BindingKey& key, BindingPlace place, uint8_t client_bits) {
+  if (FormOf(place) == KeyForm::kHeader) return HeaderMatch(key, client_bits);
   if (place != BindingPlace::kTimed || !EndsWithFin(key)) return RegistersMatch(key);
   return ProtoText(key.proto, FamilyOf(key.client)) + "," + RegistersMatch(key);
 }
 
 Flow CompileBinding(const BindingFlow& binding) {
   const BindingKey& key = binding.key;
-  const bool timed = binding.place == BindingPlace::kTimed;
+  const bool timed = IsTimed(binding.place);
   const uint16_t fin_s = timed && EndsWithFin(key) ? TimeoutSeconds(binding.fin_timeout) : uint16_t{0};
   std::string actions;
   if (fin_s > 0) actions = "fin_timeout(idle_timeout=" + std::to_string(fin_s) + "),";
@@ -100,7 +122,7 @@ Flow CompileBinding(const BindingFlow& binding) {
           {.kind = FlowKind::kBinding, .service = key.service, .instance = binding.instance, .at = key.at}),
       .idle_timeout_s = timed ? TimeoutSeconds(binding.idle_timeout) : uint16_t{0},
       .send_flow_removed = timed,
-      .match = BindingMatch(key, binding.place),
+      .match = BindingMatch(key, binding.place, binding.client_bits),
       .actions = std::move(actions)};
 }
 

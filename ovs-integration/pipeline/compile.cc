@@ -69,6 +69,33 @@ std::set<IpProto> ProtosOf(const ServiceSpec& spec) {
   return protos;
 }
 
+std::string SourcePortField(IpProto proto) {
+  switch (proto) {
+    case IpProto::kTcp: return "NXM_OF_TCP_SRC[]";
+    case IpProto::kUdp: return "NXM_OF_UDP_SRC[]";
+    default: return "OXM_OF_SCTP_SRC[]";
+  }
+}
+
+std::string DestinationPortField(IpProto proto) {
+  switch (proto) {
+    case IpProto::kTcp: return "NXM_OF_TCP_DST[]";
+    case IpProto::kUdp: return "NXM_OF_UDP_DST[]";
+    default: return "OXM_OF_SCTP_DST[]";
+  }
+}
+
+std::string ClientBitRange(const Affinity& affinity, Family family) {
+  const int all = family == Family::kV4 ? 32 : 128;
+  int length = all;
+  if (affinity.kind == AffinityKind::kClientPrefix) {
+    length = family == Family::kV4 ? affinity.prefix_v4 : affinity.prefix_v6;
+  }
+  if (length == 0) return {};
+  if (length >= all) return "[]";
+  return "[" + std::to_string(all - length) + ".." + std::to_string(all - 1) + "]";
+}
+
 bool KeyHasPorts(const Affinity& affinity, IpProto proto) {
   return HasPorts(proto) &&
          (affinity.kind == AffinityKind::k5Tuple || affinity.kind == AffinityKind::k4Tuple);

@@ -83,19 +83,25 @@ size_t SlotOf(const BindingKey& key, size_t slots);
 Result<Compiled> Compile(const SwitchPlan& plan);
 
 inline constexpr uint16_t kBindingPriority = 100;
+Table TableOf(BindingPlace place);
 
 // The flow that holds one binding. The specification of what openflow/ encodes by template, and (but for
 // fin_timeout's prerequisite) of what the switch itself learns.
-//   kTimed: table 20, priority 100, cookie kBinding|service|instance|switch, send_flow_rem, idle_timeout
+//   kTimed, kHeaderTimed: table 20 or 26, priority 100, cookie kBinding|service|instance|switch,
+//   send_flow_rem, idle_timeout
 //     actions: [fin_timeout(idle_timeout=F),] set_field:INSTANCE->reg0
-//   kGeneration0/1: table 21/22, no timeouts, no send_flow_rem, actions: set_field:INSTANCE->reg0
+//   generations: table 21/22 or 27/28, no timeouts, no send_flow_rem, actions: set_field:INSTANCE->reg0
 // fin_timeout stands only where the key has TCP and a source port, and F > 0.
 Flow CompileBinding(const BindingFlow& binding);
-// Match of a key: "reg1=S,reg4=K,reg7=P,xxreg2=C", exact in all bits; in table 20 "tcp," or "tcp6," in front
-// where the key has TCP and a source port, as fin_timeout wants it (whether there is one or not, so that a
-// key has one match). Everything about the key is read back from the registers. What the switch learned never
-// has a protocol in front: a loose delete by the registers alone ends either.
-std::string BindingMatch(const BindingKey& key, BindingPlace place = BindingPlace::kTimed);
+// Match of a key in registers: "reg1=S,reg4=K,reg7=P,xxreg2=C", exact in all bits; in table 20 "tcp," or
+// "tcp6," in front where the key has TCP and a source port, as fin_timeout wants it (whether there is one or
+// not, so that a key has one match). Everything about the key is read back from the registers. What the
+// switch learned never has a protocol in front: a loose delete by the registers alone ends either. In the
+// header: "PROTOCOL,reg1=S,reg4=K,reg7=N,nw_src=C,tp_src=P,tp_dst=P", with `client_bits` of the client and
+// the ports that the key has, if any; PROTOCOL is "ip" or "ipv6" where it has none. All places of that form
+// have the same match.
+std::string BindingMatch(const BindingKey& key, BindingPlace place = BindingPlace::kTimed,
+                         uint8_t client_bits = kAllClientBits);
 // What a key is in the registers.
 struct KeyRegisters {
   uint32_t reg1 = 0;

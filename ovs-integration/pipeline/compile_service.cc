@@ -1,4 +1,7 @@
-// Table service: from a D-SID and a port to a service and its affinity key, in registers.
+// Table service: from a D-SID and a port to a service and its affinity key: in registers, or where it stands.
+//
+// A copied field is a field that the datapath's flow has to match whole, whatever comes of it. So where the
+// bindings match the header nothing of it is copied: what demands have in common then shares one flow.
 #include <string>
 
 #include "ovs-integration/pipeline/flow_builder.h"
@@ -24,22 +27,6 @@ constexpr uint16_t kMiss = 0;
 // Whether a packet shows its ports. Fragments do not, not even the first one (OVS's fragment mode `normal`).
 enum class Ports : uint8_t { kShown, kHidden };
 
-std::string SourcePortField(IpProto proto) {
-  switch (proto) {
-    case IpProto::kTcp: return "NXM_OF_TCP_SRC[]";
-    case IpProto::kUdp: return "NXM_OF_UDP_SRC[]";
-    default: return "OXM_OF_SCTP_SRC[]";
-  }
-}
-
-std::string DestinationPortField(IpProto proto) {
-  switch (proto) {
-    case IpProto::kTcp: return "NXM_OF_TCP_DST[]";
-    case IpProto::kUdp: return "NXM_OF_UDP_DST[]";
-    default: return "OXM_OF_SCTP_DST[]";
-  }
-}
-
 std::string MovePorts(const Affinity& affinity, IpProto proto) {
   if (!KeyHasPorts(affinity, proto)) return {};
   std::string actions;
@@ -52,25 +39,31 @@ std::string MovePorts(const Affinity& affinity, IpProto proto) {
 // The client's bits that count, copied where a binding can match them exactly: no mask in the binding
 // tables, however different the prefixes of the services are.
 std::string MoveClient(const Affinity& affinity, Family family) {
-  const bool v4 = family == Family::kV4;
-  const int all = v4 ? 32 : 128;
-  int length = all;
-  if (affinity.kind == AffinityKind::kClientPrefix) length = v4 ? affinity.prefix_v4 : affinity.prefix_v6;
-  if (length == 0) return {};
-  const std::string bits =
-      length >= all ? "[]" : "[" + std::to_string(all - length) + ".." + std::to_string(all - 1) + "]";
-  return v4 ? "move:NXM_OF_IP_SRC" + bits + "->NXM_NX_REG8" + bits + ","
-            : "move:NXM_NX_IPV6_SRC" + bits + "->NXM_NX_XXREG2" + bits + ",";
+  const std::string bits = ClientBitRange(affinity, family);
+  if (bits.empty()) return {};
+  return family == Family::kV4 ? "move:NXM_OF_IP_SRC" + bits + "->NXM_NX_REG8" + bits + ","
+                               : "move:NXM_NX_IPV6_SRC" + bits + "->NXM_NX_XXREG2" + bits + ",";
 }
 
-std::string ServiceActions(const PlannedService& service, IpProto proto, Family family, Ports ports) {
+// What says the key beside reg1 and reg4; empty, or with a comma behind.
+std::string KeyActions(SwitchRole role, const PlannedService& service, IpProto proto, Family family,
+                       Ports ports) {
+  const Affinity& affinity = service.spec.affinity;
+  if (KeyFormAt(role, service.spec) == KeyForm::kHeader) {
+    const bool has_ports = ports == Ports::kShown && KeyHasPorts(affinity, proto);
+    return has_ports ? SetRegister(7, kKeyHasPorts) + "," : "";
+  }
+  return (ports == Ports::kShown ? MovePorts(affinity, proto) : "") + MoveClient(affinity, family);
+}
+
+std::string ServiceActions(SwitchRole role, const PlannedService& service, IpProto proto, Family family,
+                           Ports ports) {
   const Affinity& affinity = service.spec.affinity;
   const uint32_t reg4 =
       (KeyHasProto(affinity) ? static_cast<uint32_t>(proto) : 0) | (family == Family::kV6 ? kKeyIpv6 : 0);
   std::string actions = SetRegister(1, service.id.value()) + ",";
   if (reg4 != 0) actions += SetRegister(4, reg4) + ",";
-  if (ports == Ports::kShown) actions += MovePorts(affinity, proto);
-  return actions + MoveClient(affinity, family) + Visit(Table::kLookup);
+  return actions + KeyActions(role, service, proto, family, ports) + Visit(Table::kLookup);
 }
 
 // All fragments of a client and protocol share a key without ports: the first one and the later ones go to
@@ -79,7 +72,7 @@ void CompileFragments(FlowBuilder& out, const PlannedService& service, Family fa
   const IpAddress& sid = *SidOf(service.spec, family);
   for (IpProto proto : ProtosOf(service.spec)) {
     if (!out.SteersFragments(service, proto, family)) continue;
-    const std::string actions = ServiceActions(service, proto, family, Ports::kHidden);
+    const std::string actions = ServiceActions(out.plan().role, service, proto, family, Ports::kHidden);
     for (const FragmentMatch& fragment : FragmentMatches(proto, family)) {
       out.Add(Table::kService, kFragment, ToAddress(fragment.protocol, sid) + fragment.which, actions,
               {.service = service.id});
@@ -93,7 +86,7 @@ void CompileService(FlowBuilder& out, const PlannedService& service, Family fami
   const FlowSubject subject{.service = service.id};
   for (const PortRange& range : spec.ports) {
     const std::string to_sid = ToAddress(ProtoText(range.proto, family), sid);
-    const std::string actions = ServiceActions(service, range.proto, family, Ports::kShown);
+    const std::string actions = ServiceActions(out.plan().role, service, range.proto, family, Ports::kShown);
     if (!HasPorts(range.proto)) {
       const std::string request = family == Family::kV4 ? "8" : "128";
       out.Add(Table::kService, kEcho, to_sid + ",icmp_type=" + request + ",icmp_code=0", actions, subject);

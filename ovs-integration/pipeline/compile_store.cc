@@ -26,8 +26,20 @@ constexpr uint16_t kMiss = 0;
 
 std::string OfService(const PlannedService& service) { return "reg1=" + Hex(service.id.value()); }
 
-Table GenerationTable(uint8_t generation) {
-  return generation == 0 ? Table::kGeneration0 : Table::kGeneration1;
+// The table that is looked into first, and with generations what was so before.
+Table CurrentTable(const FlowBuilder& out, const PlannedService& service) {
+  return TableOf(PlaceAt(out.plan().role, service));
+}
+Table OlderTable(const FlowBuilder& out, const PlannedService& service) {
+  const auto generation = static_cast<uint8_t>(1 - service.generation);
+  return TableOf(GenerationPlace(generation, KeyFormAt(out.plan().role, service.spec)));
+}
+
+// The client's address as `learn` copies it, with a comma behind; empty where the key has none of it.
+std::string ClientField(const Affinity& affinity, Family family) {
+  const std::string bits = ClientBitRange(affinity, family);
+  if (bits.empty()) return {};
+  return (family == Family::kV4 ? "NXM_OF_IP_SRC" : "NXM_NX_IPV6_SRC") + bits + ",";
 }
 
 // "zone=S" of a service with store kConntrack.
@@ -40,12 +52,13 @@ std::string MarkConnection(const PlannedService& service, const std::string& opt
          "move:NXM_NX_REG1[0..15]->NXM_NX_CT_MARK[16..31]))";
 }
 
-// The action that makes the switch hold the key in the registers for `instance`. What is learned has no match
-// on the packet itself, so one action does for all protocols and families; equal keys replace each other.
-std::string LearnBinding(const SwitchPlan& plan, const PlannedService& service, InstanceId instance) {
+// The action that makes the switch hold the key for `instance`; `key`: what of it a flow matches beside reg1,
+// reg4 and reg7, as specifications of `learn`.
+std::string LearnBinding(const SwitchPlan& plan, const PlannedService& service, InstanceId instance,
+                         const std::string& key) {
   const Affinity& affinity = service.spec.affinity;
   const bool timed = StoreOf(affinity) == BindingStoreKind::kTimed;
-  const Table table = timed ? Table::kBinding : GenerationTable(service.generation);
+  const Table table = TableOf(PlaceAt(plan.role, service));
   std::string text = "learn(table=" + std::to_string(static_cast<unsigned>(table)) +
                      ",priority=" + std::to_string(kBindingPriority);
   if (timed) {
@@ -59,10 +72,12 @@ std::string LearnBinding(const SwitchPlan& plan, const PlannedService& service, 
   }
   const uint64_t cookie =
       EncodeCookie({.kind = FlowKind::kBinding, .service = service.id, .instance = instance, .at = plan.id});
-  return text + ",cookie=" + Hex(cookie) +
-         ",NXM_NX_REG1[],NXM_NX_REG4[],NXM_NX_REG7[],NXM_NX_XXREG2[],load:" + Hex(instance.value()) +
-         "->NXM_NX_REG0[])";
+  return text + ",cookie=" + Hex(cookie) + ",NXM_NX_REG1[],NXM_NX_REG4[],NXM_NX_REG7[]," + key +
+         "load:" + Hex(instance.value()) + "->NXM_NX_REG0[])";
 }
+// What is learned of a key in registers has no match on the packet itself, so one action does for all
+// protocols and families; equal keys replace each other.
+constexpr const char* kKeyInRegisters = "NXM_NX_XXREG2[],";
 
 void CompileLookup(FlowBuilder& out, const PlannedService& service) {
   const FlowSubject subject{
@@ -74,12 +89,11 @@ void CompileLookup(FlowBuilder& out, const PlannedService& service) {
   switch (StoreOf(service.spec.affinity)) {
     case BindingStoreKind::kAuto:
     case BindingStoreKind::kTimed:
-      out.Add(Table::kLookup, kLookup, match, Visit(Table::kBinding) + "," + select, subject);
+      out.Add(Table::kLookup, kLookup, match, Visit(CurrentTable(out, service)) + "," + select, subject);
       return;
     case BindingStoreKind::kGenerations:
       out.Add(Table::kLookup, kLookup, match,
-              Visit(GenerationTable(service.generation)) + "," + Visit(Table::kOlder) + "," + select,
-              subject);
+              Visit(CurrentTable(out, service)) + "," + Visit(Table::kOlder) + "," + select, subject);
       return;
     case BindingStoreKind::kConntrack:
       for (Family family : kFamilies) {  // ct wants to know which
@@ -97,9 +111,8 @@ void CompileLookup(FlowBuilder& out, const PlannedService& service) {
 // Bindings without timeouts: what is found in the older table moves to the current one, so that the older one
 // can be emptied when its time has come. A full service goes on with this: it adds no key.
 void CompileGenerations(FlowBuilder& out, const PlannedService& service) {
-  const auto older = static_cast<uint8_t>(1 - service.generation);
   out.Add(Table::kOlder, kOlder, "reg0=0," + OfService(service),
-          Visit(GenerationTable(older)) + "," + Visit(Table::kRenew), {.service = service.id});
+          Visit(OlderTable(out, service)) + "," + Visit(Table::kRenew), {.service = service.id});
 }
 
 void CompileMarked(FlowBuilder& out, const PlannedService& service) {
@@ -163,12 +176,38 @@ void CompileLearn(FlowBuilder& out, const PlannedService& service) {
   }
 }
 
+// The flow that renews a binding in header form: one for each shape of the service's keys, since a match on
+// ports names its protocol. The packet was found by this key, so the datapath's flow matches all of it
+// anyway.
+void CompileRenewedHeaders(FlowBuilder& out, const PlannedService& service, const PlannedInstance& instance) {
+  const Affinity& affinity = service.spec.affinity;
+  const Family family = FamilyOf(instance.bid);
+  const FlowSubject subject{.service = service.id, .instance = instance.id};
+  const std::string chosen = "," + OfService(service) + ",reg0=" + Hex(instance.id.value()) + ",reg7=";
+  const std::string head = std::string("eth_type=") + (family == Family::kV4 ? "0x800," : "0x86dd,");
+  const std::string client = ClientField(affinity, family);
+  out.Add(Table::kRenew, kRenew, IpText(family) + chosen + "0",
+          LearnBinding(out.plan(), service, instance.id, head + client), subject);
+  for (IpProto proto : ProtosOf(service.spec)) {
+    if (!KeyHasPorts(affinity, proto)) continue;
+    std::string key = head + "nw_proto=" + std::to_string(ProtoNumber(proto, family)) + "," + client;
+    if (affinity.kind == AffinityKind::k5Tuple) key += SourcePortField(proto) + ",";
+    key += DestinationPortField(proto) + ",";
+    out.Add(Table::kRenew, kRenew, ProtoText(proto, family) + chosen + Hex(kKeyHasPorts),
+            LearnBinding(out.plan(), service, instance.id, key), subject);
+  }
+}
+
 void CompileLearned(FlowBuilder& out, const PlannedService& service, const PlannedInstance& instance) {
   const BindingStoreKind store = StoreOf(service.spec.affinity);
   if (store != BindingStoreKind::kTimed && store != BindingStoreKind::kGenerations) return;
   const FlowSubject subject{.service = service.id, .instance = instance.id};
   const std::string chosen = OfService(service) + ",reg0=" + Hex(instance.id.value());
-  const std::string learn = LearnBinding(out.plan(), service, instance.id);
+  if (KeyFormAt(out.plan().role, service.spec) == KeyForm::kHeader) {
+    if (store == BindingStoreKind::kGenerations) CompileRenewedHeaders(out, service, instance);
+    return;
+  }
+  const std::string learn = LearnBinding(out.plan(), service, instance.id, kKeyInRegisters);
   if (store == BindingStoreKind::kGenerations) out.Add(Table::kRenew, kRenew, chosen, learn, subject);
   if (service.spec.dispatch != Dispatch::kLearn) return;
   out.Add(Table::kLearn, kLearn, chosen, learn + "," + Visit(Table::kEgress), subject);

@@ -77,6 +77,12 @@ std::set<IpProto> ProtosOf(const ServiceSpec& spec);
 bool KeyHasPorts(const Affinity& affinity, IpProto proto);
 bool KeyHasProto(const Affinity& affinity);
 
+// Fields as `move` and `learn` name them: the ports of a protocol that has some.
+std::string SourcePortField(IpProto proto);
+std::string DestinationPortField(IpProto proto);
+// Behind the field of the client's address: its bits that belong to the key, "[]" for all; empty: none.
+std::string ClientBitRange(const Affinity& affinity, Family family);
+
 // Fragments of a protocol, in two matches (nw_frag=yes would be one, but a switch shows it with another mask
 // than it was sent with). In OVS's fragment mode `normal` not even the first one shows its ports.
 struct FragmentMatch {

@@ -17,6 +17,9 @@ std::string_view TableName(Table table) {
     case Table::kGeneration0: return "generation0";
     case Table::kGeneration1: return "generation1";
     case Table::kOffer: return "offer";
+    case Table::kHeaderBinding: return "header-binding";
+    case Table::kHeaderGeneration0: return "header-generation0";
+    case Table::kHeaderGeneration1: return "header-generation1";
     case Table::kSelect: return "select";
     case Table::kLearn: return "learn";
     case Table::kMiss: return "miss";

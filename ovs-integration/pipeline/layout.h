@@ -24,7 +24,10 @@ enum class Table : uint8_t {
   kBinding = 20,      // timed bindings: affinity key -> instance id
   kGeneration0 = 21,  // bindings without timeouts
   kGeneration1 = 22,
-  kOffer = 25,     // D-Forwarder: binding info, its key looked up: take it?
+  kOffer = 25,          // D-Forwarder: binding info, its key looked up: take it?
+  kHeaderBinding = 26,  // as kBinding and its two sisters, for services that the controller decides about:
+  kHeaderGeneration0 = 27,  // matched is the packet's header
+  kHeaderGeneration1 = 28,
   kSelect = 30,    // no binding: to the controller (reactive), to the select group (learn)
   kLearn = 35,     // selected by the group: keep it as the service's store does, then kEgress
   kMiss = 37,      // D-Forwarder: a demand without a binding: does it fit into the tunnel?
@@ -48,6 +51,10 @@ std::string_view TableName(Table table);
 //   reg7   source port << 16 | destination port, 0 where the key leaves one out or the protocol has none
 //   xxreg2 (reg8..11) client address masked to the key's prefix; IPv4 in reg8, the rest 0
 constexpr uint32_t kKeyIpv6 = 0x100;  // in reg4
+// KeyForm::kHeader: reg4 is the same, xxreg2 is 0, and reg7 says only whether ports belong to the packet's
+// key. Those of a service that leaves them out, of echo and of fragments do not: no binding with ports may
+// take them, nor may one without take a whole packet.
+constexpr uint32_t kKeyHasPorts = 1;  // in reg7
 constexpr uint32_t kTunnelRole = 4;   // in reg6
 constexpr uint32_t kOfferInRegister2 = 4;
 

@@ -1,6 +1,7 @@
 // The binding table's key and entry (draft section 4.2.1, Figure 3).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -72,11 +73,44 @@ enum class EndReason : uint8_t {
 };
 std::string_view EndReasonName(EndReason reason);
 
-// The table that holds a binding's flow. In a generation table idle and FIN timeouts are not used.
-enum class BindingPlace : uint8_t { kTimed, kGeneration0, kGeneration1 };
-constexpr BindingPlace GenerationPlace(uint8_t generation) {
-  return generation == 0 ? BindingPlace::kGeneration0 : BindingPlace::kGeneration1;
+// What the flow of a binding matches: registers that the switch wrote the key into, or the packet's own
+// header.
+enum class KeyForm : uint8_t { kRegisters, kHeader };
+
+// The table that holds a binding's flow, each for flows of one form. In a generation table idle and FIN
+// timeouts are not used.
+enum class BindingPlace : uint8_t {
+  kTimed,
+  kGeneration0,
+  kGeneration1,
+  kHeaderTimed,
+  kHeaderGeneration0,
+  kHeaderGeneration1,
+};
+inline constexpr std::array<BindingPlace, 6> kBindingPlaces{
+    BindingPlace::kTimed,       BindingPlace::kGeneration0,       BindingPlace::kGeneration1,
+    BindingPlace::kHeaderTimed, BindingPlace::kHeaderGeneration0, BindingPlace::kHeaderGeneration1};
+
+constexpr KeyForm FormOf(BindingPlace place) {
+  return place < BindingPlace::kHeaderTimed ? KeyForm::kRegisters : KeyForm::kHeader;
 }
+constexpr bool IsTimed(BindingPlace place) {
+  return place == BindingPlace::kTimed || place == BindingPlace::kHeaderTimed;
+}
+constexpr BindingPlace TimedPlace(KeyForm form) {
+  return form == KeyForm::kRegisters ? BindingPlace::kTimed : BindingPlace::kHeaderTimed;
+}
+constexpr BindingPlace GenerationPlace(uint8_t generation, KeyForm form = KeyForm::kRegisters) {
+  if (form == KeyForm::kRegisters) {
+    return generation == 0 ? BindingPlace::kGeneration0 : BindingPlace::kGeneration1;
+  }
+  return generation == 0 ? BindingPlace::kHeaderGeneration0 : BindingPlace::kHeaderGeneration1;
+}
+
+// How many bits of the client's address the flows of a service match where they match the header: all of
+// them, whatever the family, or as many as the prefix of its key has.
+inline constexpr uint8_t kAllClientBits = 128;
+uint8_t ClientBits(const Affinity& affinity, const IpAddress& client);
 
 // What the controller tells a switch to hold for one binding.
 struct BindingFlow {
@@ -85,6 +119,7 @@ struct BindingFlow {
   std::chrono::seconds idle_timeout{60};
   std::chrono::seconds fin_timeout{0};  // 0: none
   BindingPlace place = BindingPlace::kTimed;
+  uint8_t client_bits = kAllClientBits;  // see ClientBits; not used in registers, which are matched whole
   friend bool operator==(const BindingFlow&, const BindingFlow&) = default;
 };
 
@@ -98,6 +133,7 @@ struct FoundBinding {
   std::chrono::milliseconds idle_age{0};  // since its last packet
   std::chrono::seconds idle_timeout{0};
   BindingPlace place = BindingPlace::kTimed;
+  uint8_t client_bits = kAllClientBits;  // as in BindingFlow
   friend bool operator==(const FoundBinding&, const FoundBinding&) = default;
 };
 

@@ -228,6 +228,24 @@ BindingStoreKind StoreAt(SwitchRole role, const Affinity& affinity) {
   return StoreOf(told);
 }
 
+KeyForm KeyFormAt(SwitchRole role, const ServiceSpec& spec) {
+  return role == SwitchRole::kDRouter && spec.dispatch == Dispatch::kReactive ? KeyForm::kHeader
+                                                                              : KeyForm::kRegisters;
+}
+
+BindingPlace PlaceAt(SwitchRole role, const PlannedService& service) {
+  const KeyForm form = KeyFormAt(role, service.spec);
+  return StoreAt(role, service.spec.affinity) == BindingStoreKind::kTimed
+             ? TimedPlace(form)
+             : GenerationPlace(service.generation, form);
+}
+
+uint8_t ClientBits(const Affinity& affinity, const IpAddress& client) {
+  if (affinity.kind != AffinityKind::kClientPrefix) return kAllClientBits;
+  const uint8_t bits = client.is_v4() ? affinity.prefix_v4 : affinity.prefix_v6;
+  return bits >= (client.is_v4() ? 32 : 128) ? kAllClientBits : bits;
+}
+
 BindingKey MakeBindingKey(const Affinity& affinity, SwitchId at, ServiceId service, const Demand& demand) {
   BindingKey key;
   key.at = at;

@@ -9,6 +9,7 @@
 
 #include "schema/base/ids.h"
 #include "schema/base/ip.h"
+#include "schema/model/binding.h"
 #include "schema/model/service.h"
 
 namespace dyncast {
@@ -19,6 +20,10 @@ std::string_view SwitchRoleName(SwitchRole role);  // "d-router", "d-forwarder"
 // switch sees itself, and what a D-Forwarder is told is no packet of a connection: there kConntrack means
 // what kAuto does.
 BindingStoreKind StoreAt(SwitchRole role, const Affinity& affinity);
+// What the flows of a service's bindings match in a switch of that role. Where the controller decides, the
+// header: a demand that finds no flow then shares the datapath's flow with others like it. Where the switch
+// learns, registers: one learned flow for all keys, and what D-Forwarders are told has no header.
+KeyForm KeyFormAt(SwitchRole role, const ServiceSpec& spec);
 
 enum class PortRole : uint8_t {
   kAccess,  // clients: sources are checked, demands recognised, answers get the D-SID back
@@ -68,6 +73,10 @@ struct PlannedService {
   uint8_t generation = 0;
   friend bool operator==(const PlannedService&, const PlannedService&) = default;
 };
+
+// The table that a switch of that role looks for the service's bindings in first. Precondition: its store
+// holds flows.
+BindingPlace PlaceAt(SwitchRole role, const PlannedService& service);
 
 // An instance that has its egress flow: up, or draining. One that is down is not in the plan of a D-Router.
 // D-Forwarders keep what belongs to it but for the egress flow: so its going is one flow, its coming another.

@@ -178,6 +178,7 @@ FoundBinding Fabric::Found(const Flow& flow, Micros now) const {
   found.age = std::chrono::duration_cast<milliseconds>(now - flow.bound_at);
   found.idle_age = std::chrono::duration_cast<milliseconds>(now - flow.last_packet);
   found.idle_timeout = affinity_.idle_timeout;
+  found.place = TimedPlace(dispatch_ == Dispatch::kReactive ? KeyForm::kHeader : KeyForm::kRegisters);
   return found;
 }
 

@@ -5,9 +5,11 @@ import re
 
 from .figure2 import BRIDGE
 
-BINDING_TABLES = (20, 21, 22)
+BINDING_TABLES = (20, 21, 22, 26, 27, 28)
 BINDING_COOKIE = "cookie=0xd103000000000000/0xffff000000000000"
-# The affinity key is in registers: reg4 protocol and family, reg7 ports, reg8..reg11 the client.
+# The affinity key: reg4 protocol and family; in registers reg7 ports, reg8..reg11 the client; else in the header.
+HEADER = re.compile(r"(?:^|[ ,])(nw_src|ipv6_src|tp_src|tp_dst)=([0-9a-f.:]+)")
+HEADER_TABLE = re.compile(r"(?:^|[ ,])table=2[678](?=[ ,]|$)")
 FIELD = re.compile(r"(?:^|[ ,])(x*reg\d+)=(0x[0-9a-f]+|\d+)(?=[ ,]|$)")
 KEY_IPV6 = 0x100
 PROTOCOLS = {0: "any", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp"}
@@ -29,11 +31,16 @@ def parse(line):
     cookie = int(re.search(r"cookie=(0x[0-9a-f]+)", line).group(1), 16)
     fields = {name: int(value, 0) for name, value in FIELD.findall(line.split(" actions=")[0])}
     kind, ports = fields["reg4"], fields.get("reg7", 0)
+    protocol, instance = PROTOCOLS[kind & 0xFF], instance_of(cookie)
+    if HEADER_TABLE.search(line):
+        header = dict(HEADER.findall(line.split(" actions=")[0]))
+        client = header.get("ipv6_src", "::") if kind & KEY_IPV6 else header.get("nw_src", "0.0.0.0")
+        return (client, protocol, int(header.get("tp_src", 0)), int(header.get("tp_dst", 0)), instance)
     address = fields.get("xxreg2")
     if address is None:
         address = sum(fields.get(f"reg{8 + n}", 0) << (96 - 32 * n) for n in range(4))
     client = ipaddress.IPv6Address(address) if kind & KEY_IPV6 else ipaddress.IPv4Address(address >> 96)
-    return (str(client), PROTOCOLS[kind & 0xFF], ports >> 16, ports & 0xFFFF, instance_of(cookie))
+    return (str(client), protocol, ports >> 16, ports & 0xFFFF, instance)
 
 
 def bindings(switch):

@@ -123,6 +123,11 @@ def test_lab_oracles_can_fail(case):
     assert flows.parse(line) == ("fd64::9", "tcp", 8080, 9200, 5), flows.parse(line)
     line = f"cookie=0xd103000200070001, table=21, priority=100,reg1=0x2,reg4=0x11,reg7=0,xxreg2=0xa010002{'0' * 24} actions=load"
     assert flows.parse(line) == ("10.1.0.2", "udp", 0, 0, 7), flows.parse(line)
+    line = ("cookie=0xd103000200050001, table=26, priority=100,tcp6,reg1=0x2,reg4=0x106,reg7=0x1,ipv6_src=fd64::9,tp_src=8080,"
+            "tp_dst=9200 actions=set_field:0x5->reg0")
+    assert flows.parse(line) == ("fd64::9", "tcp", 8080, 9200, 5), flows.parse(line)
+    line = "cookie=0xd103000200070001, table=27, priority=100,ip,reg1=0x2,reg4=0,reg7=0,nw_src=10.1.0.0/24 actions=load"
+    assert flows.parse(line) == ("10.1.0.0", "any", 0, 0, 7), flows.parse(line)
 
 
 @scenario()

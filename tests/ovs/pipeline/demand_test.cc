@@ -163,7 +163,7 @@ TEST_F(PipelineTest, EgressGoneAsksOnceMoreAndAnswersWithReasonTwo) {
   Bind(kWeb, InstanceId{14}, DemandOf(demand));
   ASSERT_GOOD(ovs->Appctl({"revalidator/wait"}));
   (void)Through("acc1", demand, "br0");
-  const Result<std::vector<std::string>> bindings = ovs->DumpFlows("br0", "table=20");
+  const Result<std::vector<std::string>> bindings = ovs->DumpFlows("br0", "table=26");
   ASSERT_GOOD(bindings);
   EXPECT_THAT(*bindings, SizeIs(1));
   EXPECT_THAT(ovs->PacketIns(), SizeIs(1));

@@ -163,8 +163,10 @@ TEST_F(FragmentTest, ReactiveBindsByALaterOne) {
   ASSERT_THAT(Punted(2, "01"), SizeIs(2));
   DemandFrame later = datagram;
   later.src_port = later.dst_port = 0;
-  ASSERT_TRUE(Works(
-      ovs->AddFlow("br0", pipeline::CompileBinding({.key = KeyOf(11, later), .instance = InstanceId{112}}))));
+  ASSERT_TRUE(
+      Works(ovs->AddFlow("br0", pipeline::CompileBinding({.key = KeyOf(11, later),
+                                                          .instance = InstanceId{112},
+                                                          .place = PlaceAt(plan.role, Service(11))}))));
   Settle();
   EXPECT_THAT(Send(Fragments(datagram, kLarge)),
               testing::AllOf(SizeIs(3), testing::Each(BidOf(InstanceId{112}))));

@@ -165,11 +165,14 @@ inline void PipelineTest::Bind(ServiceId service, InstanceId instance, const Dem
                                std::chrono::seconds fin_timeout) {
   for (const PlannedService& planned : plan.services) {
     if (planned.id != service) continue;
-    ASSERT_GOOD(ovs->AddFlow("br0", pipeline::CompileBinding({.key = MakeBindingKey(planned.spec.affinity,
-                                                                                    plan.id, service, demand),
-                                                              .instance = instance,
-                                                              .idle_timeout = std::chrono::seconds{60},
-                                                              .fin_timeout = fin_timeout})));
+    const Affinity& affinity = planned.spec.affinity;
+    ASSERT_GOOD(ovs->AddFlow(
+        "br0", pipeline::CompileBinding({.key = MakeBindingKey(affinity, plan.id, service, demand),
+                                         .instance = instance,
+                                         .idle_timeout = std::chrono::seconds{60},
+                                         .fin_timeout = fin_timeout,
+                                         .place = PlaceAt(plan.role, planned),
+                                         .client_bits = ClientBits(affinity, demand.client)})));
     return;
   }
   FAIL() << "no service " << service.value();

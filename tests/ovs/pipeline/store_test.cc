@@ -18,7 +18,9 @@ class StoreTest : public LearnTest {
   // What the controller does each idle_timeout: the older table is emptied, then becomes the current one.
   void Flip(uint16_t id) {
     PlannedService& service = Service(id);
-    const std::string older = service.generation == 0 ? "table=22" : "table=21";
+    const auto turn = static_cast<uint8_t>(1 - service.generation);
+    const BindingPlace place = GenerationPlace(turn, KeyFormAt(plan.role, service.spec));
+    const std::string older = "table=" + std::to_string(static_cast<int>(pipeline::TableOf(place)));
     ASSERT_TRUE(Works(ovs->DeleteFlows("br0", older + ",reg1=" + std::to_string(id))));
     service.generation = static_cast<uint8_t>(1 - service.generation);
     Install();
@@ -110,13 +112,13 @@ TEST_F(StoreTest, GenerationsServeReactiveDispatchToo) {
   ASSERT_TRUE(ovs->WaitPacketIns(1).ok());
   ASSERT_TRUE(Works(ovs->AddFlow("br0", pipeline::CompileBinding({.key = KeyOf(16, demand),
                                                                   .instance = InstanceId{163},
-                                                                  .place = BindingPlace::kGeneration0}))));
+                                                                  .place = PlaceAt(plan.role, service)}))));
   Settle();
   EXPECT_EQ(SendDemand(demand), BidOf(InstanceId{163}));
   Flip(16);
   EXPECT_EQ(SendDemand(demand), BidOf(InstanceId{163}));
   Settle();
-  EXPECT_THAT(Held(16, "22"), SizeIs(1));
+  EXPECT_THAT(Held(16, "28"), SizeIs(1));
   Flip(16);
   EXPECT_EQ(SendDemand(demand), BidOf(InstanceId{163}));
   EXPECT_THAT(ovs->PacketIns(), SizeIs(1));

@@ -27,7 +27,7 @@ class TimeoutTest : public PipelineTest {
     return {.client = p.src, .sid = p.dst, .src_port = p.src_port, .dst_port = p.dst_port};
   }
   size_t Bindings() {
-    const Result<std::vector<std::string>> flows = ovs->DumpFlows("br0", "table=20");
+    const Result<std::vector<std::string>> flows = ovs->DumpFlows("br0", "table=26");
     EXPECT_TRUE(flows.ok());
     return flows.ok() ? flows->size() : 0;
   }
@@ -47,7 +47,7 @@ TEST_F(TimeoutTest, IdleBindingEndsAndTellsWhoseItWas) {
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("reason=idle"));
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("cookie:0xd1030001000b0001"));
   EXPECT_THAT(ovs->MonitorText(), HasSubstr("reg1=0x1"));
-  EXPECT_THAT(ovs->MonitorText(), HasSubstr("reg8=0xc0a80a07"));
+  EXPECT_THAT(ovs->MonitorText(), HasSubstr("nw_src=192.168.10.7"));
 }
 
 TEST_F(TimeoutTest, FinShortensTheWait) {

@@ -73,7 +73,7 @@ class Driver {
       }
       // A flow that comes from the generations' tables has the timeout of its binding's start.
       const auto* install = std::get_if<InstallBinding>(&effect);
-      if (install == nullptr || install->flow.place != BindingPlace::kTimed) continue;
+      if (install == nullptr || !IsTimed(install->flow.place)) continue;
       const auto view = views_.find(install->flow.key);
       if (view != views_.end()) view->second.idle = std::min(view->second.idle, install->flow.idle_timeout);
     }
@@ -140,18 +140,20 @@ class Driver {
       }
       for (const auto& [key, flow] : ended) {
         sw.flows.erase(key);
-        if (sw.found) Deliver(BindingFlowEnded{id, Found(key, flow), EndReason::kIdle}, "flow-ended", {key});
+        if (sw.found)
+          Deliver(BindingFlowEnded{id, Found(sw, key, flow), EndReason::kIdle}, "flow-ended", {key});
       }
     }
   }
-  FoundBinding Found(const BindingKey& key, const Oracle::World::Flow& flow) const {
+  FoundBinding Found(const Oracle::World& sw, const BindingKey& key, const Oracle::World::Flow& flow) const {
     return {.key = key,
             .instance = flow.instance,
             .packets = flow.packets,
             .bytes = flow.packets * 100,
             .age = std::chrono::milliseconds{0},
             .idle_age = std::chrono::duration_cast<std::chrono::milliseconds>(now_.mono - flow.last),
-            .idle_timeout = flow.idle};
+            .idle_timeout = flow.idle,
+            .place = sw.Placed(BindingPlace::kTimed, key)};
   }
 
   void Restart() {

@@ -7,11 +7,11 @@ namespace dyncast::core {
 
 inline void Driver::Pass(Oracle::World* sw, const PlannedService* planned, const BindingKey& key,
                          const Oracle::World::Held& held) {
-  if (held.place == BindingPlace::kTimed) {
+  if (IsTimed(held.place)) {
     Oracle::World::Flow& flow = sw->flows.at(key);
     flow.last = now_.mono;
     ++flow.packets;
-  } else if (planned != nullptr && held.place != GenerationPlace(planned->generation)) {
+  } else if (planned != nullptr && held.place != GenerationPlace(planned->generation, FormOf(held.place))) {
     sw->Learn(*planned, key, held.instance, now_.mono);  // taken over into the current table
   }
 }
@@ -138,11 +138,11 @@ inline void Driver::SameSlots(const SwitchPlan& before, const SwitchPlan& after)
 
 inline std::vector<FoundBinding> Driver::Holds(const Oracle::World& sw, bool generations) const {
   std::vector<FoundBinding> found;
-  for (const auto& [key, flow] : sw.flows) found.push_back(Found(key, flow));
+  for (const auto& [key, flow] : sw.flows) found.push_back(Found(sw, key, flow));
   for (size_t turn = 0; turn < 2 && generations; ++turn) {
     for (const auto& [key, instance] : sw.turns[turn]) {
       FoundBinding binding{.key = key, .instance = instance};
-      binding.place = GenerationPlace(static_cast<uint8_t>(turn));
+      binding.place = sw.Placed(GenerationPlace(static_cast<uint8_t>(turn)), key);
       found.push_back(binding);
     }
   }

@@ -237,6 +237,7 @@ class Oracle {
       if (!instance.reachable && Usable(instance.id)) Fail(step, "a usable instance counts as gone");
     }
   }
+  static size_t TurnOf(BindingPlace place) { return place == GenerationPlace(0, FormOf(place)) ? 0 : 1; }
   void Fail(const std::string& step, const std::string& what) { broken.push_back(step + ": " + what); }
 
   void On(const SetPlan& e, Now, const std::string& step, const Allowed&) {
@@ -291,8 +292,9 @@ class Oracle {
     sw.doomed.erase(e.flow.key);
     sw.told.erase(e.flow.key);
     sw.beneath.erase(e.flow.key);
-    if (e.flow.place != BindingPlace::kTimed) {
-      InstanceId& held = sw.turns[e.flow.place == BindingPlace::kGeneration0 ? 0 : 1][e.flow.key];
+    sw.Note(e.flow.place, e.flow.key);
+    if (!IsTimed(e.flow.place)) {
+      InstanceId& held = sw.turns[TurnOf(e.flow.place)][e.flow.key];
       if (held.valid() && held != e.flow.instance && Usable(held) && sw.plan != nullptr)
         Fail(step, "a flow moved from a usable instance");
       held = e.flow.instance;
@@ -326,17 +328,20 @@ class Oracle {
   }
   void On(const RemoveBindingsAt& e, Now now, const std::string&, const Allowed&) {
     World& sw = switches[e.at];
-    if (e.place == BindingPlace::kTimed) {
-      std::erase_if(sw.flows, [&](const auto& entry) { return entry.first.service == e.service; });
+    if (IsTimed(e.place)) {
+      std::erase_if(sw.flows, [&](const auto& entry) {
+        return entry.first.service == e.service && sw.Placed(BindingPlace::kTimed, entry.first) == e.place;
+      });
       return;
     }
-    const size_t turn = e.place == BindingPlace::kGeneration0 ? 0 : 1;
+    const size_t turn = TurnOf(e.place);
     // What is left of a former store has its rows elsewhere.
     const PlannedService* service = sw.Service(e.service);
     const bool in_use =
         service != nullptr && StoreOf(service->spec.affinity) == BindingStoreKind::kGenerations;
     std::erase_if(sw.turns[turn], [&](const auto& entry) {
       if (entry.first.service != e.service) return false;
+      if (sw.Placed(GenerationPlace(static_cast<uint8_t>(turn)), entry.first) != e.place) return false;
       // What was told is younger than the flow that it was told in place of.
       if (in_use && sw.turns[1 - turn].count(entry.first) == 0 && rows.count(entry.first) != 0 &&
           sw.told.count(entry.first) == 0) {

@@ -23,14 +23,18 @@ struct SwitchModel {
   IpAddress address;   // of its end of the tunnel
   bool found = false;  // SwitchFound was delivered on this connection
   bool ports = false;
-  bool synced = false;               // on this connection
-  bool endpoint = false;             // the host behind LOCAL was found on this connection
-  std::map<BindingKey, Flow> flows;  // table kTimed
-  std::array<std::map<BindingKey, InstanceId>, 2> turns;  // tables kGeneration0, kGeneration1
-  std::shared_ptr<const SwitchPlan> plan;                 // as this controller set it
-  std::shared_ptr<const SwitchPlan> holds;                // what the switch goes on doing without it
-  std::deque<FoundBinding> unreported;                    // news for the controller that are on their way
-  std::map<BindingKey, MonoTime> doomed;  // emptied with the older table; the controller's row ends soon
+  bool synced = false;    // on this connection
+  bool endpoint = false;  // the host behind LOCAL was found on this connection
+  // Tables of either form; a flow of one form takes the place of the key's flow of the other.
+  std::map<BindingKey, Flow> flows;                       // timed
+  std::array<std::map<BindingKey, InstanceId>, 2> turns;  // generations
+  // Which of them are in header form: the table's place in registers, and the key. What it says of keys that
+  // are not in the table means nothing.
+  std::set<std::pair<BindingPlace, BindingKey>> in_header;
+  std::shared_ptr<const SwitchPlan> plan;   // as this controller set it
+  std::shared_ptr<const SwitchPlan> holds;  // what the switch goes on doing without it
+  std::deque<FoundBinding> unreported;      // news for the controller that are on their way
+  std::map<BindingKey, MonoTime> doomed;    // emptied with the older table; the controller's row ends soon
 
   // D-Forwarder: rows of what it was told but has not (yet) learned, with when it was told last.
   std::map<BindingKey, MonoTime> told;
@@ -52,6 +56,27 @@ struct SwitchModel {
   void Erase(const BindingKey& key) {
     flows.erase(key);
     for (auto& table : turns) table.erase(key);
+  }
+  BindingPlace Placed(BindingPlace table, const BindingKey& key) const {
+    if (in_header.count({table, key}) == 0) return table;
+    if (table == BindingPlace::kTimed) return BindingPlace::kHeaderTimed;
+    return GenerationPlace(table == BindingPlace::kGeneration0 ? 0 : 1, KeyForm::kHeader);
+  }
+  void Note(BindingPlace place, const BindingKey& key) {
+    const BindingPlace table = place == GenerationPlace(0, FormOf(place))   ? BindingPlace::kGeneration0
+                               : place == GenerationPlace(1, FormOf(place)) ? BindingPlace::kGeneration1
+                                                                            : BindingPlace::kTimed;
+    if (FormOf(place) == KeyForm::kHeader) {
+      in_header.insert({table, key});
+    } else {
+      in_header.erase({table, key});
+    }
+  }
+  SwitchRole role() const { return forwarder ? SwitchRole::kDForwarder : SwitchRole::kDRouter; }
+  // It looks at flows of one form only. Which one while it goes by the plan of a former controller nobody
+  // asks.
+  bool Sees(const PlannedService* service, BindingPlace place) const {
+    return service == nullptr || plan == nullptr || FormOf(place) == KeyFormAt(role(), service->spec);
   }
   bool OnItsWay(const BindingKey& key) const {
     for (const FoundBinding& news : unreported) {
@@ -94,7 +119,8 @@ struct SwitchModel {
     const PlannedService* service = Service(key.service);
     const auto flow = flows.find(key);
     if (service == nullptr || StoreOf(service->spec.affinity) == BindingStoreKind::kTimed) {
-      if (flow != flows.end()) return Held{flow->second.instance, BindingPlace::kTimed};
+      const BindingPlace place = Placed(BindingPlace::kTimed, key);
+      if (flow != flows.end() && Sees(service, place)) return Held{flow->second.instance, place};
       // Without its plan (it has just started again) it holds what it is told to.
       if (service != nullptr) return std::nullopt;
     }
@@ -102,7 +128,8 @@ struct SwitchModel {
     for (const int turn : {current, 1 - current}) {
       const auto& table = turns[static_cast<size_t>(turn)];
       const auto entry = table.find(key);
-      if (entry != table.end()) return Held{entry->second, GenerationPlace(static_cast<uint8_t>(turn))};
+      const BindingPlace place = Placed(GenerationPlace(static_cast<uint8_t>(turn)), key);
+      if (entry != table.end() && Sees(service, place)) return Held{entry->second, place};
     }
     return std::nullopt;
   }
@@ -110,8 +137,7 @@ struct SwitchModel {
   bool UsedFirst(const BindingKey& key, BindingPlace place) const {
     const PlannedService* service = Service(key.service);
     if (service == nullptr) return false;
-    const bool timed = StoreOf(service->spec.affinity) == BindingStoreKind::kTimed;
-    return place == (timed ? BindingPlace::kTimed : GenerationPlace(service->generation));
+    return place == PlaceAt(role(), *service);
   }
   // Left behind by one store, bound otherwise in the other. A switch that did not get its plan when its
   // service changed its store goes on with the one, and its plan with the other: nobody can tell them apart.
@@ -147,13 +173,14 @@ struct SwitchModel {
     beneath.erase(key);
     told.erase(key);
     FoundBinding news{.key = key, .instance = instance};
+    news.place = PlaceAt(role(), service);
+    Note(news.place, key);
     if (StoreOf(service.spec.affinity) == BindingStoreKind::kTimed) {
       flows[key] = {
           .instance = instance, .packets = 0, .last = now, .idle = service.spec.affinity.idle_timeout};
       news.idle_timeout = service.spec.affinity.idle_timeout;
     } else {
       turns[service.generation][key] = instance;
-      news.place = GenerationPlace(service.generation);
     }
     if (found) unreported.push_back(news);
   }

@@ -30,7 +30,8 @@ TEST(BindingTemplates, EqualTheSpecification) {
   openflow::BindingEncoder encoder;
   for (int i = 0; i < 20000; ++i) {
     const BindingFlow b = random.Next();
-    const Form form = random.Below(4) == 0 ? Form::kLearned : Form::kPushed;
+    const bool header = FormOf(b.place) == KeyForm::kHeader;
+    const Form form = header ? Form::kHeader : random.Below(4) == 0 ? Form::kLearned : Form::kPushed;
     BindingFlow meant = b;
     if (form == Form::kLearned) meant.fin_timeout = std::chrono::seconds{0};
     pipeline::Flow flow = pipeline::CompileBinding(meant);
@@ -41,11 +42,14 @@ TEST(BindingTemplates, EqualTheSpecification) {
     ASSERT_TRUE(encoder.WriteAdd(&add, 0, b, form));
     ASSERT_EQ(Taken(add), image->add) << pipeline::ToText(flow);
     OutBuffer remove;
-    ASSERT_TRUE(encoder.WriteDelete(&remove, 0, b.key, form));
-    flow = pipeline::CompileBinding({.key = b.key, .instance = InstanceId{1}});
+    ASSERT_TRUE(encoder.WriteDelete(&remove, 0, b, form));
+    flow = pipeline::CompileBinding({.key = b.key,
+                                     .instance = InstanceId{1},
+                                     .place = header ? BindingPlace::kHeaderTimed : BindingPlace::kTimed,
+                                     .client_bits = b.client_bits});
     if (form == Form::kLearned) flow.match = pipeline::BindingMatch(b.key, BindingPlace::kGeneration1);
     Bytes expected = openflow::ImageFromText(flow)->MakeDelete();
-    if (form == Form::kLearned) expected[24] = 0xff;
+    if (form != Form::kPushed) expected[24] = 0xff;
     openflow::Put64(expected.data() + 8, 0xd103000000000000ull);  // ours, a binding
     openflow::Put64(expected.data() + 16, 0xffff000000000000ull);
     ASSERT_EQ(Taken(remove), expected);
@@ -62,29 +66,34 @@ TEST(BindingTemplates, EqualTheSpecification) {
     ASSERT_TRUE(match.has_value());
     const auto cookie = pipeline::DecodeCookie(image->cookie());
     ASSERT_TRUE(cookie.has_value());
-    bool pushed = false;
-    const auto key = openflow::ReadBindingKey(match->fields, *cookie, &pushed);
-    ASSERT_TRUE(key.has_value()) << pipeline::ToText(flow);
-    ASSERT_EQ(*key, b.key);
+    const auto read = openflow::ReadBindingKey(match->fields, *cookie, FormOf(b.place));
+    ASSERT_TRUE(read.has_value()) << pipeline::ToText(flow);
+    ASSERT_EQ(read->key, b.key);
+    ASSERT_EQ(read->client_bits, b.client_bits);
+    const auto other = header ? KeyForm::kRegisters : KeyForm::kHeader;
+    ASSERT_FALSE(openflow::ReadBindingKey(match->fields, *cookie, other));
     const bool tcp = b.place == BindingPlace::kTimed && openflow::BindingEncoder::FormsDiffer(b.key);
-    ASSERT_EQ(pushed, tcp && form == Form::kPushed);
+    ASSERT_EQ(read->pushed, tcp && form == Form::kPushed);
   }
   EXPECT_EQ(encoder.slow_encodings(), 0u);  // every shape has its template
+}
+
+// What a match says of the binding that `b` is; nullopt: nothing.
+std::optional<openflow::MatchedKey> ReadMatch(const BindingFlow& b, const std::string& match) {
+  const auto cookie = pipeline::DecodeCookie(pipeline::CompileBinding(b).cookie);
+  const auto image = openflow::ImageFromText({.table = 20, .priority = 1, .match = match, .actions = "drop"});
+  EXPECT_TRUE(image.ok()) << match;
+  if (!image.ok()) return std::nullopt;
+  return openflow::ReadBindingKey(openflow::CutMatch(ByteView(image->add).subspan(48))->fields, *cookie,
+                                  FormOf(b.place));
 }
 
 TEST(BindingKeys, AreReadFromNoOtherMatch) {
   RandomBindings random(Seed());
   for (int i = 0; i < 500; ++i) {
-    const BindingFlow b = random.Next();
-    const auto cookie = pipeline::DecodeCookie(pipeline::CompileBinding(b).cookie);
-    const auto read = [&](const std::string& match) {
-      const auto image =
-          openflow::ImageFromText({.table = 20, .priority = 1, .match = match, .actions = "drop"});
-      EXPECT_TRUE(image.ok()) << match;
-      bool pushed = false;
-      return openflow::ReadBindingKey(openflow::CutMatch(ByteView(image->add).subspan(48))->fields, *cookie,
-                                      &pushed);
-    };
+    BindingFlow b = random.Next();
+    b.place = BindingPlace::kTimed;
+    const auto read = [&](const std::string& match) { return ReadMatch(b, match); };
     const std::string plain = pipeline::BindingMatch(b.key, BindingPlace::kGeneration0);
     EXPECT_TRUE(read(plain).has_value());
     EXPECT_FALSE(read(plain + ",reg2=1"));
@@ -96,6 +105,56 @@ TEST(BindingKeys, AreReadFromNoOtherMatch) {
     EXPECT_FALSE(read(plain.substr(plain.find(',') + 1)));               // no service
     EXPECT_FALSE(read("reg1=0x1/0x1" + plain.substr(plain.find(','))));  // a mask
   }
+}
+
+// `text` with `from`, which is in it, replaced.
+std::string With(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << text << " has no " << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+TEST(BindingKeys, InHeadersAreReadFromNoOtherMatch) {
+  const BindingFlow b{.key = {.client = IpAddress::V4(0xc0a80a07),
+                              .src_port = 40000,
+                              .dst_port = 80,
+                              .service = ServiceId{9},
+                              .at = SwitchId{1},
+                              .proto = IpProto::kTcp},
+                      .instance = InstanceId{11},
+                      .place = BindingPlace::kHeaderTimed};
+  const std::string match = pipeline::BindingMatch(b.key, b.place);
+  ASSERT_EQ(match, "tcp,reg1=0x9,reg4=0x6,reg7=0x1,nw_src=192.168.10.7,tp_src=40000,tp_dst=80");
+  const auto read = [&](const std::string& text) { return ReadMatch(b, text); };
+  ASSERT_TRUE(read(match));
+  EXPECT_FALSE(read(match + ",reg8=1"));
+  EXPECT_FALSE(read(match + ",nw_dst=10.0.0.1"));
+  EXPECT_FALSE(read(match + ",in_port=1"));
+  EXPECT_FALSE(read(match + ",nw_ttl=1"));
+  EXPECT_FALSE(read(match + ",tcp_flags=2/2"));
+  EXPECT_FALSE(read(With(match, "tcp,", "udp,")));            // not what reg4 says
+  EXPECT_FALSE(read(With(match, "reg4=0x6", "reg4=0x11")));   // the same
+  EXPECT_FALSE(read(With(match, "reg4=0x6", "reg4=0x106")));  // IPv6, it says
+  EXPECT_FALSE(read(With(match, "reg1=0x9", "reg1=0x8")));    // not the cookie's service
+  EXPECT_FALSE(read(With(match, "reg7=0x1", "reg7=0x0")));    // no ports, it says
+  EXPECT_FALSE(read(With(match, "reg7=0x1", "reg7=0x2")));
+  EXPECT_FALSE(read(With(match, ",reg7=0x1", "")));
+  EXPECT_FALSE(read(With(match, ",tp_dst=80", "")));
+  EXPECT_FALSE(read(With(match, ",tp_dst=80", ",tp_dst=0x50/0xfff0")));
+  EXPECT_FALSE(read(With(match, ",tp_src=40000", ",tp_src=0")));
+  EXPECT_FALSE(read(With(match, "192.168.10.7", "192.168.10.7/255.255.0.255")));  // no prefix
+  // A prefix is read, for the caller to compare with the service's.
+  const auto prefix = read(With(match, "192.168.10.7", "192.168.10.0/24"));
+  ASSERT_TRUE(prefix);
+  EXPECT_EQ(prefix->client_bits, 24);
+  // A key with fewer ports is another one.
+  ASSERT_TRUE(read(With(match, ",tp_src=40000", "")));
+  EXPECT_EQ(read(With(match, ",tp_src=40000", ""))->key.src_port, 0);
+  ASSERT_TRUE(read("ip,reg1=0x9,reg4=0x6,reg7=0,nw_src=192.168.10.7"));  // of fragments
+  EXPECT_FALSE(read("tcp,reg1=0x9,reg4=0x6,reg7=0,nw_src=192.168.10.7"));
+  EXPECT_FALSE(read("ipv6,reg1=0x9,reg4=0x6,reg7=0,ipv6_src=fd00::1"));
+  ASSERT_TRUE(read("ipv6,reg1=0x9,reg4=0x100,reg7=0"));  // nothing of the client: client/0
+  EXPECT_EQ(read("ipv6,reg1=0x9,reg4=0x100,reg7=0")->client_bits, 0);
 }
 
 Bytes LibraryPacketOut(const std::string& text) {

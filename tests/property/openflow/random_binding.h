@@ -26,8 +26,6 @@ class RandomBindings {
 
   BindingFlow Next() {
     static constexpr IpProto kProtos[] = {IpProto::kTcp, IpProto::kUdp, IpProto::kSctp, IpProto::kIcmp};
-    static constexpr BindingPlace kPlaces[] = {BindingPlace::kTimed, BindingPlace::kTimed,
-                                               BindingPlace::kGeneration0, BindingPlace::kGeneration1};
     BindingFlow b;
     const bool v4 = Below(4) != 0;
     if (v4) {
@@ -49,9 +47,14 @@ class RandomBindings {
       if (shape < 1) b.key.src_port = Id();  // 5-tuple
     }
     if (shape < 1 && Below(2) == 0) b.fin_timeout = std::chrono::seconds{Id()};
-    b.place = kPlaces[Below(4)];
-    if (shape == 3)
-      b.key.client = MaskAddress(b.key.client, static_cast<uint8_t>(8 + Below(25)));  // client/PREFIX
+    b.place = kBindingPlaces[Below(kBindingPlaces.size())];
+    if (shape != 3) return b;
+    // client/PREFIX, the whole address and nothing of it included
+    Affinity affinity{.kind = AffinityKind::kClientPrefix};
+    affinity.prefix_v4 = static_cast<uint8_t>(Below(33));
+    affinity.prefix_v6 = static_cast<uint8_t>(Below(129));
+    b.key.client = MaskAddress(b.key.client, v4 ? affinity.prefix_v4 : affinity.prefix_v6);
+    if (FormOf(b.place) == KeyForm::kHeader) b.client_bits = ClientBits(affinity, b.key.client);
     return b;
   }
 

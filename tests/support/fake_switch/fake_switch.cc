@@ -38,7 +38,7 @@ constexpr uint32_t kBadMessageLength = 1u << 16 | 6;
 constexpr uint32_t kBadOutGroup = 2u << 16 | 9;
 constexpr uint16_t kExperimenterError = 0xffff;
 
-bool IsBindingTable(uint8_t table) { return table >= 20 && table <= 22; }
+bool IsBindingTable(uint8_t table) { return (table >= 20 && table <= 22) || (table >= 26 && table <= 28); }
 
 size_t PaddedMatch(ByteView match) { return (Get16(match.data() + 2) + 7u) / 8 * 8; }
 

@@ -13,7 +13,8 @@ using openflow::Put32;
 
 namespace {
 
-constexpr uint32_t kClientRegs = 0x80010808;  // xreg4: reg8 holds an IPv4 client
+constexpr uint32_t kClientRegs = 0x80010808;    // xreg4: reg8 holds an IPv4 client
+constexpr uint32_t kClientSource = 0x80001604;  // OXM_OF_IPV4_SRC
 constexpr size_t kIpOffset = 14;
 constexpr size_t kPacketSize = 60;
 constexpr uint32_t kSequenceMask = 0xffffff;
@@ -123,7 +124,10 @@ void PuntLoad::OnPacketOut(ByteView message) {
 }
 
 void PuntLoad::OnBinding(ByteView flow_mod) {
-  const auto is_client = [&](size_t at) { return Get32(flow_mod.data() + at) == kClientRegs; };
+  const auto is_client = [&](size_t at) {
+    const uint32_t field = Get32(flow_mod.data() + at);
+    return field == kClientRegs || field == kClientSource;
+  };
   if (client_offset_ == 0 || client_offset_ + 8 > flow_mod.size() || !is_client(client_offset_)) {
     client_offset_ = 0;
     const size_t end = std::min<size_t>(flow_mod.size(), 48u + Get16(flow_mod.data() + 50));

@@ -52,7 +52,7 @@ TEST_F(ControlLoopTest, CheckSeesPlantedFaultsAndSyncRepairsThem) {
   // Somebody takes a flow of the plan and the binding away.
   auto& flows = fake_->flows();
   for (auto it = flows.begin(); it != flows.end();) {
-    it = it->second.table == 40 || it->second.table == 20 ? flows.erase(it) : std::next(it);
+    it = it->second.table == 40 || it->second.table == 26 ? flows.erase(it) : std::next(it);
   }
   const Json broken = Ask("POST", "/v1/check");
   EXPECT_EQ(broken["ok"], false);

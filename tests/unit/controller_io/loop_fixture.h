@@ -171,7 +171,7 @@ class LoopFixture : public testing::Test {
     const auto view = loop_->core().View(ReadClocks());
     return view.switches.empty() ? "" : view.switches[0].state;
   }
-  size_t BindingFlows() { return fake_->FlowsOf(20).size(); }
+  size_t BindingFlows() { return fake_->FlowsOf(20).size() + fake_->FlowsOf(26).size(); }
 
   void Demand(uint16_t src_port) {
     fake_->SendPunt(

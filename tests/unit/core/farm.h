@@ -172,6 +172,7 @@ class Farm : public CoreFixture {
     const Job& job = jobs_[id];
     const auto demand = Demand("r1", "web", job.port);
     FoundBinding found;
+    found.place = BindingPlace::kHeaderTimed;
     found.key = MakeBindingKey(config_.services[0].affinity, Sw("r1"), Sv("web"), demand.demand);
     for (const auto& [instance, name] : ids_) {
       if (name == job.server) found.instance = instance;

@@ -364,6 +364,7 @@ TEST_F(Guards, WithSessionsOneThatDoesNotKeepUpIsNotBelieved) {
         sessions.pop_front();
         --held[at];
         FoundBinding found;
+        found.place = BindingPlace::kHeaderTimed;
         found.key = MakeBindingKey(config_.services[0].affinity, Sw("r1"), Sv("web"),
                                    Demand("r1", "web", old).demand);
         found.instance = View(at).id;

@@ -19,7 +19,8 @@ class SwitchesTest : public CoreFixture {
             .bytes = packets * 100,
             .age = milliseconds{1000},
             .idle_age = idle,
-            .idle_timeout = seconds{60}};
+            .idle_timeout = seconds{60},
+            .place = BindingPlace::kHeaderTimed};
   }
   // What a database would hold after `effects`.
   void Persist(const Effects& effects) {
@@ -292,7 +293,7 @@ TEST_F(SwitchesTest, ConfigurationEndsBindingsOnlyOfRemovedServicesAndOtherKeys)
   config_.services[0].affinity.kind = AffinityKind::kClient;
   const auto other_key = set();
   EXPECT_EQ(Records<BindingEnded>(other_key).size(), 10u);
-  EXPECT_EQ(All<RemoveBindingsAt>(other_key).size(), 6u) << "three tables of two switches";
+  EXPECT_EQ(All<RemoveBindingsAt>(other_key).size(), 12u) << "six tables of two switches";
   config_.services.erase(config_.services.begin() + 1);
   const auto removed = set();
   ASSERT_EQ(Records<BindingEnded>(removed).size(), 1u);

@@ -31,8 +31,8 @@ class Learned : public ::testing::Test {
   Joined j;
 };
 
-TEST_F(Learned, BindingsAreReportedFromAllThreeTables) {
-  EXPECT_EQ(j.fake.monitored(), (std::set<uint8_t>{20, 21, 22}));
+TEST_F(Learned, BindingsAreReportedFromAllTablesThatTheSwitchLearnsInto) {
+  EXPECT_EQ(j.fake.monitored(), (std::set<uint8_t>{20, 21, 22, 27, 28}));
   Learn(1, 2);
   Learn(2, 3, BindingPlace::kGeneration0);
   Learn(2, 3, BindingPlace::kGeneration1);
@@ -262,12 +262,41 @@ TEST_F(Learned, AreCountedByScope) {
   EXPECT_EQ(j.recorder.counted.size(), 3u);
 }
 
+// A plan that looks for bindings elsewhere comes behind those that are queued; another one does not wait.
+TEST(Monitors, APlanComesBehindTheBindingsItLooksFor) {
+  for (const bool elsewhere : {true, false}) {
+    Joined j;
+    j.Start(LearnPlan());
+    pipeline::Compiled plan = LearnPlan(elsewhere ? 3 : 4);
+    for (pipeline::Flow& flow : plan.flows) {
+      if (elsewhere && flow.table == 15) flow.actions = "resubmit(,26),resubmit(,30)";
+    }
+    j.session->InstallBinding(MakeBinding(9), j.now.mono);
+    j.Pump();  // the next one has to wait for its tick
+    const auto lookup = j.fake.FlowsOf(15).front().instructions;
+    const size_t egress = j.fake.FlowsOf(40).size();
+    std::optional<bool> plan_was_there;
+    j.fake.on_binding = [&](openflow::ByteView) {
+      const bool same = j.fake.FlowsOf(15).front().instructions == lookup;
+      plan_was_there = !same || j.fake.FlowsOf(40).size() != egress;
+    };
+    BindingFlow moved = MakeBinding(1);
+    moved.place = BindingPlace::kHeaderTimed;
+    j.session->InstallBinding(moved, j.now.mono);
+    j.Want(plan);
+    j.Pump();
+    j.Advance(Micros{20000});
+    EXPECT_EQ(plan_was_there, !elsewhere);
+    EXPECT_EQ(j.state(), State::kSynced);
+  }
+}
+
 TEST(Monitors, ASwitchWithoutThemIsServedAllTheSame) {
   Joined j({.has_monitors = false});
   j.Start(LearnPlan());
   EXPECT_EQ(j.state(), State::kSynced);
   EXPECT_EQ(j.counters.resyncs, 0u);
-  EXPECT_EQ(j.counters.errors_received, 3u);
+  EXPECT_EQ(j.counters.errors_received, 5u);
 }
 
 TEST(Monitors, BrokenUpdatesAreCounted) {

@@ -64,7 +64,9 @@ TEST(Limits, ComeWithTheBridge) {
                                {"icmp_first", 300},      {"icmp_reply", 300}};
   EXPECT_EQ(TimeoutsOf(ovsdb, 5), expected);
   EXPECT_EQ(TimeoutsOf(ovsdb, 9).at("tcp_established"), 60);
-  EXPECT_EQ(LimitsOf(ovsdb), (std::map<int64_t, int64_t>{{20, 100000}, {21, 100000}, {22, 100000}}));
+  EXPECT_EQ(LimitsOf(ovsdb),
+            (std::map<int64_t, int64_t>{
+                {20, 100000}, {21, 100000}, {22, 100000}, {26, 100000}, {27, 100000}, {28, 100000}}));
 }
 
 TEST(Limits, ChangeAndGoWithoutTouchingOthers) {
@@ -132,7 +134,7 @@ TEST(Limits, AReleasedBridgeKeepsThemWithoutOurMark) {
   FakeOvsdb ovsdb;
   Settle(&ovsdb, Wish());
   ASSERT_EQ(ovsdb.Transact(PlanRelease(ovsdb.Cache(), Wish()).operations), "");
-  EXPECT_EQ(LimitsOf(ovsdb).size(), 3u);
+  EXPECT_EQ(LimitsOf(ovsdb).size(), 6u);
   EXPECT_EQ(ovsdb.rows["CT_Zone"].size(), 2u);
   for (const char* table : {"CT_Zone", "Flow_Table"}) {
     for (const auto& [uuid, row] : ovsdb.rows[table]) {

@@ -89,7 +89,7 @@ void AddSomeLimits(FakeOvsdb* ovsdb, Random* random) {
     }
   }
   for (const auto& [uuid, row] : ovsdb->rows["Bridge"]) {
-    for (const int table : {20, 21, 22, 30}) {
+    for (const int table : {20, 21, 22, 26, 27, 28, 30}) {
       if (random->Below(3) == 0) ovsdb->AddFlowTable(uuid, table, marks[random->Below(3)]);
     }
   }

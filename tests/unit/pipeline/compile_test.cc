@@ -400,6 +400,59 @@ TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
   EXPECT_EQ(CompileBinding(binding).idle_timeout_s, 65535);
 }
 
+TEST(Binding, InHeaderFormMatchesWhatTheKeyHas) {
+  BindingFlow binding{.key = {.client = Ip("192.168.10.7"),
+                              .src_port = 40000,
+                              .dst_port = 80,
+                              .service = ServiceId{1},
+                              .at = SwitchId{1},
+                              .proto = IpProto::kTcp},
+                      .instance = InstanceId{11},
+                      .idle_timeout = std::chrono::seconds{60},
+                      .fin_timeout = std::chrono::seconds{5},
+                      .place = BindingPlace::kHeaderTimed};
+  EXPECT_EQ(ToText(CompileBinding(binding)),
+            "table=26,priority=100,cookie=0xd1030001000b0001,idle_timeout=60,send_flow_rem,"
+            "tcp,reg1=0x1,reg4=0x6,reg7=0x1,nw_src=192.168.10.7,tp_src=40000,tp_dst=80,"
+            "actions=fin_timeout(idle_timeout=5),set_field:0xb->reg0");
+  binding.place = BindingPlace::kHeaderGeneration1;
+  EXPECT_EQ(ToText(CompileBinding(binding)),
+            "table=28,priority=100,cookie=0xd1030001000b0001,"
+            "tcp,reg1=0x1,reg4=0x6,reg7=0x1,nw_src=192.168.10.7,tp_src=40000,tp_dst=80,"
+            "actions=set_field:0xb->reg0");
+  binding.key.src_port = 0;
+  EXPECT_EQ(CompileBinding(binding).match, "tcp,reg1=0x1,reg4=0x6,reg7=0x1,nw_src=192.168.10.7,tp_dst=80");
+  binding.key.dst_port = 0;  // of a 3-tuple, or of fragments
+  EXPECT_EQ(CompileBinding(binding).match, "ip,reg1=0x1,reg4=0x6,reg7=0x0,nw_src=192.168.10.7");
+  binding.key = {.client = Ip("fd10::"), .service = ServiceId{5}, .at = SwitchId{1}};
+  binding.client_bits = 64;
+  EXPECT_EQ(CompileBinding(binding).match, "ipv6,reg1=0x5,reg4=0x100,reg7=0x0,ipv6_src=fd10::/64");
+  binding.key.client = Ip("0.0.0.0");
+  binding.client_bits = 0;
+  EXPECT_EQ(CompileBinding(binding).match, "ip,reg1=0x5,reg4=0x0,reg7=0x0");
+}
+
+// A field that is copied is a field that every datapath flow of the service has to match.
+TEST(Compile, NothingOfTheHeaderIsCopiedForTheControllersDecisions) {
+  SwitchPlan plan = SamplePlan();
+  const auto copies = [&](Table table, uint16_t service) {
+    size_t count = 0;
+    for (const Flow& flow : In(Good(plan), table)) {
+      const bool its = DecodeCookie(flow.cookie)->service == ServiceId{service};
+      if (its && flow.actions.find("move:") != std::string::npos) ++count;
+    }
+    return count;
+  };
+  for (uint16_t service = 1; service <= 7; ++service) EXPECT_EQ(copies(Table::kService, service), 0u);
+  for (uint16_t service = 8; service <= 10; ++service) EXPECT_GT(copies(Table::kService, service), 0u);
+  // A D-Forwarder is told keys in registers, whoever decides.
+  plan.role = SwitchRole::kDForwarder;
+  EXPECT_GT(copies(Table::kService, 1), 0u);
+  for (const Flow& flow : In(Good(plan), Table::kLookup)) {
+    EXPECT_THAT(flow.actions, Not(HasSubstr("resubmit(,26)")));
+  }
+}
+
 TEST(PacketOut, SetsTheRegistersOfItsTables) {
   EXPECT_EQ(DemandActions(ServiceId{1}, InstanceId{11}),
             "set_field:0xb->reg0,set_field:0x1->reg1,set_field:0x1->reg6,resubmit(,40)");
