@@ -139,16 +139,17 @@ struct SwitchModel {
     if (service == nullptr) return false;
     return place == PlaceAt(role(), *service);
   }
-  // Left behind by one store, bound otherwise in the other. A switch that did not get its plan when its
-  // service changed its store goes on with the one, and its plan with the other: nobody can tell them apart.
+  // Left behind by one store or form, bound otherwise in the other. A switch that did not get its plan when
+  // its service changed goes on with the one, and its plan with the other: nobody can tell them apart.
   bool InDoubt(const BindingKey& key) const {
     const auto flow = flows.find(key);
-    if (flow == flows.end()) return false;
-    for (const auto& table : turns) {
-      const auto entry = table.find(key);
-      if (entry != table.end() && entry->second != flow->second.instance) return true;
-    }
-    return false;
+    const auto one = turns[0].find(key);
+    const auto other = turns[1].find(key);
+    const bool timed = flow != flows.end();
+    if (timed && one != turns[0].end() && one->second != flow->second.instance) return true;
+    if (timed && other != turns[1].end() && other->second != flow->second.instance) return true;
+    return one != turns[0].end() && other != turns[1].end() && one->second != other->second &&
+           FormOf(Placed(BindingPlace::kGeneration0, key)) != FormOf(Placed(BindingPlace::kGeneration1, key));
   }
   // In any table, in use or not.
   bool HoldsAnywhere(const BindingKey& key) const {
