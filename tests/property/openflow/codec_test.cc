@@ -152,6 +152,7 @@ TEST(BindingKeys, InHeadersAreReadFromNoOtherMatch) {
   EXPECT_EQ(read(With(match, ",tp_src=40000", ""))->key.src_port, 0);
   ASSERT_TRUE(read("ip,reg1=0x9,reg4=0x6,reg7=0,nw_src=192.168.10.7"));  // of fragments
   EXPECT_FALSE(read("tcp,reg1=0x9,reg4=0x6,reg7=0,nw_src=192.168.10.7"));
+  EXPECT_FALSE(read("ip,reg1=0x9,reg4=0x6,reg7=0x2,nw_src=192.168.10.7"));
   EXPECT_FALSE(read("ipv6,reg1=0x9,reg4=0x6,reg7=0,ipv6_src=fd00::1"));
   ASSERT_TRUE(read("ipv6,reg1=0x9,reg4=0x100,reg7=0"));  // nothing of the client: client/0
   EXPECT_EQ(read("ipv6,reg1=0x9,reg4=0x100,reg7=0")->client_bits, 0);
