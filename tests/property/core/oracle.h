@@ -292,17 +292,20 @@ class Oracle {
     sw.doomed.erase(e.flow.key);
     sw.told.erase(e.flow.key);
     sw.beneath.erase(e.flow.key);
+    // What stands in the form of before steers nothing once the switch looks for the other one, and moves
+    // nothing when a flow takes its place here.
+    const bool steers = sw.InForm(e.flow.place, e.flow.key) || sw.Find(e.flow.key).has_value();
     sw.Note(e.flow.place, e.flow.key);
     if (!IsTimed(e.flow.place)) {
       InstanceId& held = sw.turns[TurnOf(e.flow.place)][e.flow.key];
-      if (held.valid() && held != e.flow.instance && Usable(held) && sw.plan != nullptr)
+      if (held.valid() && held != e.flow.instance && Usable(held) && sw.plan != nullptr && steers)
         Fail(step, "a flow moved from a usable instance");
       held = e.flow.instance;
       return;
     }
     const auto known = sw.flows.find(e.flow.key);
     if (known != sw.flows.end() && known->second.instance != e.flow.instance &&
-        Usable(known->second.instance) && sw.plan != nullptr) {
+        Usable(known->second.instance) && sw.plan != nullptr && steers) {
       Fail(step, "a flow moved from a usable instance");
     }
     if (known != sw.flows.end() && known->second.instance == e.flow.instance) {

@@ -62,10 +62,16 @@ struct SwitchModel {
     if (table == BindingPlace::kTimed) return BindingPlace::kHeaderTimed;
     return GenerationPlace(table == BindingPlace::kGeneration0 ? 0 : 1, KeyForm::kHeader);
   }
+  static BindingPlace TableOf(BindingPlace place) {
+    if (IsTimed(place)) return BindingPlace::kTimed;
+    return GenerationPlace(place == GenerationPlace(0, FormOf(place)) ? 0 : 1);
+  }
+  // What the table has of the key, if anything, is in the form of `place`.
+  bool InForm(BindingPlace place, const BindingKey& key) const {
+    return Placed(TableOf(place), key) == place;
+  }
   void Note(BindingPlace place, const BindingKey& key) {
-    const BindingPlace table = place == GenerationPlace(0, FormOf(place))   ? BindingPlace::kGeneration0
-                               : place == GenerationPlace(1, FormOf(place)) ? BindingPlace::kGeneration1
-                                                                            : BindingPlace::kTimed;
+    const BindingPlace table = TableOf(place);
     if (FormOf(place) == KeyForm::kHeader) {
       in_header.insert({table, key});
     } else {
