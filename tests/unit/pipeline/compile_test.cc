@@ -366,16 +366,21 @@ TEST(Slot, IsTheOnlyThingThatMovesADemand) {
   EXPECT_LT(*std::max_element(seen.begin(), seen.end()), 270u);
 }
 
+BindingFlow OfOneConnection(BindingPlace place) {
+  return {.key = {.client = Ip("192.168.10.7"),
+                  .src_port = 40000,
+                  .dst_port = 80,
+                  .service = ServiceId{1},
+                  .at = SwitchId{1},
+                  .proto = IpProto::kTcp},
+          .instance = InstanceId{11},
+          .idle_timeout = std::chrono::seconds{60},
+          .fin_timeout = std::chrono::seconds{5},
+          .place = place};
+}
+
 TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
-  BindingFlow binding{.key = {.client = Ip("192.168.10.7"),
-                              .src_port = 40000,
-                              .dst_port = 80,
-                              .service = ServiceId{1},
-                              .at = SwitchId{1},
-                              .proto = IpProto::kTcp},
-                      .instance = InstanceId{11},
-                      .idle_timeout = std::chrono::seconds{60},
-                      .fin_timeout = std::chrono::seconds{5}};
+  BindingFlow binding = OfOneConnection(BindingPlace::kTimed);
   EXPECT_EQ(ToText(CompileBinding(binding)),
             "table=20,priority=100,cookie=0xd1030001000b0001,idle_timeout=60,send_flow_rem,"
             "tcp,reg1=0x1,reg4=0x6,reg7=0x9c400050,xxreg2=0xc0a80a07000000000000000000000000,"
@@ -401,16 +406,7 @@ TEST(Binding, FlowSaysWhoseItIsAndWhenItEnds) {
 }
 
 TEST(Binding, InHeaderFormMatchesWhatTheKeyHas) {
-  BindingFlow binding{.key = {.client = Ip("192.168.10.7"),
-                              .src_port = 40000,
-                              .dst_port = 80,
-                              .service = ServiceId{1},
-                              .at = SwitchId{1},
-                              .proto = IpProto::kTcp},
-                      .instance = InstanceId{11},
-                      .idle_timeout = std::chrono::seconds{60},
-                      .fin_timeout = std::chrono::seconds{5},
-                      .place = BindingPlace::kHeaderTimed};
+  BindingFlow binding = OfOneConnection(BindingPlace::kHeaderTimed);
   EXPECT_EQ(ToText(CompileBinding(binding)),
             "table=26,priority=100,cookie=0xd1030001000b0001,idle_timeout=60,send_flow_rem,"
             "tcp,reg1=0x1,reg4=0x6,reg7=0x1,nw_src=192.168.10.7,tp_src=40000,tp_dst=80,"
