@@ -82,7 +82,7 @@ bool Session::SyncDue() const {
 }
 
 bool Session::WaitsForBindings() const {
-  return desired_changed_ && lookup_changed_ && synced_once_ && bindings_.queued() > 0 &&
+  return found_once_ && desired_changed_ && lookup_changed_ && bindings_.queued() > 0 &&
          now_ < desired_at_ + kMoveWait;
 }
 

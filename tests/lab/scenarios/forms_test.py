@@ -1,4 +1,4 @@
-"""Services change their dispatch under way: bindings go from one form of flows to the other, and no flow moves."""
+"""Services change their dispatch under way, or between two lives of the controller: bindings go from one form of flows to the other, and no flow moves."""
 
 import copy
 
@@ -43,6 +43,15 @@ def change_dispatch(case, store):
         fabric.wait(lambda mode=mode: tables() and tables() <= TABLES[mode, store],
                     lambda mode=mode: f"bindings of {mode} where they belong, not in {tables()}")
         assert moved() == 0, f"flows moved once {mode} was there"
+        assert fabric.wait_bindings_equal() == held + 100
+    # The same while no controller runs: the next one finds bindings of the former form.
+    for mode in ("learn", "reactive"):
+        fabric.kill_controller()
+        fabric.fabric["services"][0]["dispatch"] = mode
+        fabric.start_controller()
+        while not tables() <= TABLES[mode, store]:
+            assert moved() == 0, f"flows moved at a start with {mode}"
+        assert moved() == 0, f"flows moved after a start with {mode}"
         assert fabric.wait_bindings_equal() == held + 100
     report = load.finish()
     assert report["failed"] == 0 and report["moved_connections"] == 0, short(report)

@@ -265,6 +265,7 @@ TEST_F(Learned, AreCountedByScope) {
 // A plan that looks for bindings elsewhere comes behind those that are queued; another one does not wait.
 TEST(Monitors, APlanComesBehindTheBindingsItLooksFor) {
   for (const bool elsewhere : {true, false}) {
+    SCOPED_TRACE(elsewhere);
     Joined j;
     j.Start(LearnPlan());
     pipeline::Compiled plan = LearnPlan(elsewhere ? 3 : 4);
@@ -287,6 +288,42 @@ TEST(Monitors, APlanComesBehindTheBindingsItLooksFor) {
     j.Pump();
     j.Advance(Micros{20000});
     EXPECT_EQ(plan_was_there, !elsewhere);
+    EXPECT_EQ(j.state(), State::kSynced);
+  }
+}
+
+// So it does at the start of a session, with a switch that has the plan of before; an empty one gets its plan first.
+TEST(Monitors, TheFirstPlanOfASessionComesBehindTheBindingsItLooksFor) {
+  for (const bool empty : {false, true}) {
+    SCOPED_TRACE(empty);
+    Joined j;
+    if (!empty) j.Start(LearnPlan());
+    pipeline::Compiled plan = LearnPlan();
+    for (pipeline::Flow& flow : plan.flows) {
+      if (flow.table == 15) flow.actions = "resubmit(,26),resubmit(,30)";
+    }
+    const auto Lookup = [&] {
+      const auto flows = j.fake.FlowsOf(15);
+      return flows.empty() ? decltype(flows.front().instructions){} : flows.front().instructions;
+    };
+    const auto before = Lookup();
+    std::optional<bool> plan_was_there;
+    j.fake.on_binding = [&](openflow::ByteView) { plan_was_there = Lookup() != before; };
+    j.recorder.on_found = [&] {
+      j.Want(plan);
+      BindingFlow moved = MakeBinding(1);
+      moved.place = BindingPlace::kHeaderTimed;
+      j.session->InstallBinding(moved, j.now.mono);
+    };
+    if (empty) {
+      j.Pump();
+    } else {
+      j.Reconnect();
+    }
+    j.Pump();
+    j.Advance(Micros{20000});
+    EXPECT_EQ(plan_was_there, empty);
+    EXPECT_EQ(j.fake.FlowsOf(26).size(), 1u);
     EXPECT_EQ(j.state(), State::kSynced);
   }
 }
