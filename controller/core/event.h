@@ -47,7 +47,7 @@ struct SwitchFound {
   // by it, they are put back.
   bool empty = false;
 };
-// The switch holds what it must.
+// The switch holds what it must: not before a plan was set for it.
 struct SwitchSynced {
   SwitchId at;
 };

@@ -121,6 +121,8 @@ inline void Driver::SwitchLife() {
   sw.found = true;
   Deliver(SwitchFound{id, found, sw.Dispatch(), sw.holds == nullptr && sw.empty()}, "found", allowed);
   if (fresh && before != nullptr && sw.plan != nullptr) SameSlots(*before, *sw.plan);
+  // A session without a plan, as long as the ports are not known, is not in sync: its switch is not counted.
+  if (sw.plan == nullptr) return;
   sw.synced = true;
   Deliver(SwitchSynced{id}, "synced");
 }
