@@ -140,6 +140,7 @@ void Core::Impl::On(const PortsKnown& event, Now now, Effects* effects) {
   sw->numbers = std::move(numbers);
   plans_dirty_ = plans_dirty_ || !TunnelsOf(*sw).forwarders.empty();  // whether they can ask here
   if (first && sw->connected) {
+    RenewUnused(*sw, now.mono, effects);
     EmitPlan(sw, now, effects);
   } else {
     UpdatePlan(sw, now, effects);

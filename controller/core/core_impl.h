@@ -253,6 +253,12 @@ struct Core::Impl {
   RemoveBinding Removal(const BindingKey& key) const;
   void LeaveBehind(SwitchId at, ServiceId service, BindingPlace place, MonoTime now);
   void RemoveLeftovers(Now now, Effects* effects);
+  // The service's flows have changed tables, but the switch goes on with those of before: it has no plan yet,
+  // as its ports are not known.
+  bool WaitsForPlan(SwitchId at, ServiceId service) const;
+  // Such flows age unused until the plan is there. Before it comes their time starts anew: they may end late,
+  // never early.
+  void RenewUnused(const Switch& sw, MonoTime now, Effects* effects);
   size_t GenerationRows(const Switch& sw) const;
   // How long a row may live after `last_seen`.
   std::chrono::seconds Lifetime(const BindingRow& row) const;

@@ -61,7 +61,12 @@ void Core::Impl::TakeFound(const FoundBinding& found, SwitchId at, Now now, Effe
     return;
   }
   if (row != nullptr && row->Is(BindingRow::kSeen)) {
-    if (RankOf(found, at) >= 2) LeaveBehind(at, found.key.service, found.place, now.mono);
+    if (RankOf(found, at) < 2) return;
+    LeaveBehind(at, found.key.service, found.place, now.mono);
+    // By which of the two it went until now is not known. If by this one, the other has aged unused.
+    if (row->instance == found.instance && !row->Is(BindingRow::kGeneration)) {
+      Install(*service, row, now.mono, effects);
+    }
     return;
   }
   if (row != nullptr && row->instance != found.instance) {
@@ -199,9 +204,10 @@ void Core::Impl::On(const BindingFlowEnded& event, Now now, Effects* effects) {
     ++counters_["ended-flows-renewed"];
     return;
   }
-  // Somebody deleted it. The connection lives and must not move: its flow goes back.
+  // Somebody deleted it, or it aged unused. The connection lives and must not move: its flow goes back.
   const Service* service = services_.Find(row->key.service);
-  if (event.reason == EndReason::kFlowLost && Usable(*row) && service != nullptr && service->configured) {
+  const bool lives = event.reason == EndReason::kFlowLost || WaitsForPlan(event.at, row->key.service);
+  if (lives && Usable(*row) && service != nullptr && service->configured) {
     ++counters_["flows-restored"];
     Install(*service, row, now.mono, effects);
     return;

@@ -205,6 +205,24 @@ void Core::Impl::LeaveBehind(SwitchId at, ServiceId service, BindingPlace place,
     leftovers_.push_back({.due = now + kLeftoverDelay, .at = at, .service = service, .place = place});
 }
 
+bool Core::Impl::WaitsForPlan(SwitchId at, ServiceId service) const {
+  const Switch* sw = FindSwitch(at);
+  const Service* found = services_.Find(service);
+  if (sw == nullptr || !sw->connected || sw->plan != nullptr || found == nullptr) return false;
+  return std::any_of(leftovers_.begin(), leftovers_.end(), [&](const Leftover& left) {
+    return left.at == at && left.service == service && !InUse(at, *found, left.place);
+  });
+}
+
+void Core::Impl::RenewUnused(const Switch& sw, MonoTime now, Effects* effects) {
+  if (leftovers_.empty()) return;
+  table_.ForEach([&](BindingRow& row) {
+    if (row.key.at != sw.id || row.Is(BindingRow::kGeneration) || row.Is(BindingRow::kFlowless)) return;
+    if (row.Is(BindingRow::kTold) || !Usable(row) || !WaitsForPlan(sw.id, row.key.service)) return;
+    Install(*services_.Find(row.key.service), &row, now, effects);
+  });
+}
+
 void Core::Impl::RemoveLeftovers(Now now, Effects* effects) {
   std::erase_if(leftovers_, [&](const Leftover& left) {
     const Switch* sw = FindSwitch(left.at);

@@ -163,6 +163,48 @@ TEST_F(SwitchesTest, ARestartTakesTheSwitchesWordForItsBindings) {
   EXPECT_EQ(core_->binding_count(), 3u);
 }
 
+// The controller starts again with another store, and knows the ports late: until the plan comes the switch
+// goes on with the tables of before, and what was put into the new one ages unused.
+TEST_F(SwitchesTest, WhatWaitsForAPlanDoesNotEndByAge) {
+  StartBound(3);
+  std::vector<FoundBinding> before;
+  for (const auto& [key, instance] : bindings_) {
+    before.push_back(Found(key, instance));
+    before.back().place = BindingPlace::kHeaderGeneration0;
+    before.back().idle_timeout = seconds{0};
+  }
+  Start(Persisted());
+  epoch_ = 2;
+  for (const char* agent : {"a2", "a3"}) Say(agent, wire::Heartbeat{milliseconds{3600000}});
+  Announce("a2", "web-2", "web", "10.2.0.10");
+  Announce("a3", "web-3", "web", "10.3.0.10");
+  EXPECT_EQ(All<InstallBinding>(Do(SwitchFound{Sw("r1"), before})).size(), 3u);
+  const auto end = [&] {
+    FoundBinding idle = Found(before[0].key, before[0].instance);
+    idle.age = seconds{61};
+    Tick(seconds{61});
+    return Do(BindingFlowEnded{Sw("r1"), idle, EndReason::kIdle});
+  };
+  const auto effects = end();
+  EXPECT_EQ(All<InstallBinding>(effects).size(), 1u);
+  EXPECT_TRUE(Records<BindingEnded>(effects).empty());
+  // Found once more: whichever it went by, the time of all starts anew.
+  auto both = before;
+  for (const FoundBinding& found : before) {
+    both.push_back(Found(found.key, found.instance, 0, milliseconds{59000}));
+  }
+  Do(SwitchLost{Sw("r1"), "test"});
+  EXPECT_EQ(All<InstallBinding>(Do(SwitchFound{Sw("r1"), both})).size(), 3u);
+  // The plan comes: once more, and then they age as ever.
+  const auto plan = Do(PortsKnown{Sw("r1"), {{"acc1", PortNo{1}}, {"up1", PortNo{2}}}});
+  EXPECT_EQ(All<SetPlan>(plan).size(), 1u);
+  EXPECT_EQ(All<InstallBinding>(plan).size(), 3u);
+  Do(SwitchSynced{Sw("r1")});
+  const auto ended = Records<BindingEnded>(end());
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].reason, EndReason::kIdle);
+}
+
 TEST_F(SwitchesTest, ASwitchThatComesBackEmptyGetsItsLiveBindingsAgain) {
   StartBound(3);
   Advance(seconds{50});
