@@ -29,7 +29,7 @@ SUBJECTS = {cls.name: cls for cls in (subjects.Plain, subjects.StatelessGroup, s
 # What a subject's demands per second are compared with.
 BESIDE = {"learn": "bare-learn", "reactive": "os-ken"}
 # Further kinds of a subject, in rows of their own: new-flows-VARIANT.
-VARIANTS = {"bare-learn": [subjects.BareLearnMonitored], "learn": [ours.LearnGenerations]}
+VARIANTS = {"bare-learn": [subjects.BareLearnMonitored], "learn": [ours.LearnTimed]}
 PARTS = ("demands", "established", "repair")
 SIZES = ((1, "1"), (1000, "1k"), (100_000, "100k"), (1_000_000, "1M"))
 SEEN_UNITS = {"demands_per_s": "1/s", "first_packet_p50_us": "us", "first_packet_p99_us": "us",

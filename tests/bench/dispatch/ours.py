@@ -102,19 +102,18 @@ class Ours(Subject):
 
 
 class Learn(Ours):
-    """As bare-learn: one flow with an idle timeout for each binding."""
+    """As configured by default: `store: auto` means generations here."""
 
     name = "learn"
-    store = "timed"
     idle_timeout = "60s"
-    most_bindings = 1_000_000  # with generations, see with_store
+    most_bindings = 1_000_000  # with a limit that allows them, see with_store
 
 
-class LearnGenerations(Learn):
-    """What `store: auto` means with the default limit."""
+class LearnTimed(Learn):
+    """As bare-learn: one flow with an idle timeout for each binding."""
 
-    variant = "generations"
-    store = "generations"
+    variant = "timed"
+    store = "timed"
 
 
 class Reactive(Ours):
