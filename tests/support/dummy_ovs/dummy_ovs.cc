@@ -1,6 +1,9 @@
 #include "tests/support/dummy_ovs/dummy_ovs.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -17,6 +20,19 @@ constexpr const char* kSchema = "/usr/share/openvswitch/vswitch.ovsschema";
 const std::vector<std::string> kSlowMachine = {
     "Unreasonably long", "context switches:",          "faults: ", "disk: ",
     "Dropped ",          "waiting for main to quiesce"};
+
+// Whether somebody listens at a unix socket. Its file is there before: a daemon binds first.
+bool Listens(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;
+  path.copy(address.sun_path, path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool listens = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return listens;
+}
 
 Status Only(const Result<std::string>& result) {
   if (!result.ok()) return result.error();
@@ -130,7 +146,7 @@ Status DummyOvs::StartDaemons() {
   Result<Process> ovsdb = Process::Start(args, environment_, dir_ + "/ovsdb-server.out");
   if (!ovsdb.ok()) return ovsdb.error();
   ovsdb_.emplace(std::move(*ovsdb));
-  if (!Eventually([&] { return std::filesystem::exists(dir_ + "/db.sock"); })) {
+  if (!Eventually([&] { return Listens(dir_ + "/db.sock"); })) {
     return MakeError(Errc::kUnavailable, "ovsdb-server did not come up");
   }
   if (Status ready = Only(Vsctl({"--no-wait", "init"})); !ready.ok()) return ready;
@@ -140,7 +156,7 @@ Status DummyOvs::StartDaemons() {
   Result<Process> vswitchd = Process::Start(args, environment_, dir_ + "/ovs-vswitchd.out");
   if (!vswitchd.ok()) return vswitchd.error();
   vswitchd_.emplace(std::move(*vswitchd));
-  if (!Eventually([&] { return std::filesystem::exists(dir_ + "/ovs-vswitchd.ctl"); })) {
+  if (!Eventually([&] { return Listens(dir_ + "/ovs-vswitchd.ctl"); })) {
     return MakeError(Errc::kUnavailable, "ovs-vswitchd did not come up");
   }
   return Only(Appctl({"time/stop"}));
@@ -237,7 +253,7 @@ Status DummyOvs::Monitor(const std::string& bridge) {
                                            environment_, dir_ + "/monitor.out");
   if (!monitor.ok()) return monitor.error();
   monitor_.emplace(std::move(*monitor));
-  if (!Eventually([&] { return std::filesystem::exists(control); })) {
+  if (!Eventually([&] { return Listens(control); })) {
     return MakeError(Errc::kUnavailable, "ovs-ofctl monitor did not come up");
   }
   return Only(Run({"ovs-appctl", "--timeout=20", "--target=" + control, "ofctl/barrier"}, environment_));
