@@ -39,11 +39,9 @@ class Auto final : public Policy {
   ValueKind value_kind() const override { return ValueKind::kCost; }
   bool expects() const override { return true; }
   std::string_view formula() const override {
-    return "lowest expected time until the answer: way there + max(way back, 2 * wait) + service; wait = "
-           "demands "
-           "before it beyond the free workers / capacity; of sessions (bindings with several requests): way "
-           "there "
-           "and back + service * (1 + what a queue adds at their use of the capacity)";
+    return "lowest expected time until the answer: way there + max(way back, 2 * wait) + service; "
+           "wait = demands before it beyond the free workers / capacity; of sessions (bindings with several "
+           "requests): way there and back + service * (1 + what a queue adds at their use of the capacity)";
   }
   void Rate(const Situation& situation, Candidates candidates, Values value, Values capacity) const override {
     NetworkCost(candidates, value);

@@ -292,8 +292,7 @@ TEST(Monitors, APlanComesBehindTheBindingsItLooksFor) {
   }
 }
 
-// So it does at the start of a session, with a switch that has the plan of before; an empty one gets its plan
-// first.
+// So it does at a session's start, if the switch has the plan of before. An empty one gets its plan first.
 TEST(Monitors, TheFirstPlanOfASessionComesBehindTheBindingsItLooksFor) {
   for (const bool empty : {false, true}) {
     SCOPED_TRACE(empty);
