@@ -289,8 +289,7 @@ void Core::Impl::On(const BindingsCounted& event, Now now, Effects* effects) {
 //    meanwhile, the news of the learning follow the count on the same connection and put the row right again.
 //  - While the former instance is gone the row is right: the next packet asks, and is told the row's.
 //  - Only the table that the switch looks at first counts. Beneath it stands what was learned over; if that
-//  is
-//    all there is, its next packet takes it over and the switch says so, or the table's turn ends it.
+//    is all there is, its next packet takes it over and the switch says so, or the table's turn ends it.
 bool Core::Impl::ToldInVain(const BindingRow& row, const FoundBinding& counted, MonoTime now) const {
   if (!row.Is(BindingRow::kTold) || Since(now) - row.installed < kToldOnItsWay) return false;
   const Instance* instance = registry_.Find(counted.instance);

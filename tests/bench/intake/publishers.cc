@@ -116,12 +116,11 @@ void Publishers::Run(const PublisherOptions& options) {
   bool joining = true;
   Clock::time_point since = Clock::now();
   uint64_t sent = 0;
-  while (!stop_) {
+  for (;;) {
+    phase_.wait(Phase::kPaused);
     const Phase phase = phase_;
-    if (phase == Phase::kPaused) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      continue;
-    }
+    if (phase == Phase::kStopped) return;
+    if (phase == Phase::kPaused) continue;
     if (joining && phase == Phase::kBegun) {
       joining = false;
       since = Clock::now();
@@ -137,7 +136,7 @@ void Publishers::Run(const PublisherOptions& options) {
         continue;
       }
     }
-    for (; sent < due && !stop_; ++sent) {
+    for (; sent < due && phase_ != Phase::kStopped; ++sent) {
       Agent& agent = agents[sent % agents.size()];
       Send(&agent, joining || agent.sequence % 20 == 0);
     }

@@ -28,19 +28,22 @@ class Publishers {
  public:
   explicit Publishers(const PublisherOptions& options) : thread_([this, options] { Run(options); }) {}
   ~Publishers() {
-    stop_ = true;
+    phase_ = Phase::kStopped;
+    phase_.notify_one();
     thread_.join();
   }
   Publishers(const Publishers&) = delete;
   Publishers& operator=(const Publishers&) = delete;
   // The subscriber has heard all of them: silence until Begin.
   void Pause() { phase_ = Phase::kPaused; }
-  void Begin() { phase_ = Phase::kBegun; }
+  void Begin() {
+    phase_ = Phase::kBegun;
+    phase_.notify_one();
+  }
 
  private:
-  enum class Phase : uint8_t { kJoining, kPaused, kBegun };
+  enum class Phase : uint8_t { kJoining, kPaused, kBegun, kStopped };
   void Run(const PublisherOptions& options);
-  std::atomic<bool> stop_{false};
   std::atomic<Phase> phase_{Phase::kJoining};
   std::thread thread_;
 };

@@ -1,4 +1,5 @@
-"""Services change their dispatch under way, or between two lives of the controller: bindings go from one form of flows to the other, and no flow moves."""
+"""Services change their dispatch, under way or between two lives of the controller: bindings go from one form of
+flows to the other, and no flow moves."""
 
 import copy
 
@@ -49,8 +50,12 @@ def change_dispatch(case, store):
         fabric.kill_controller()
         fabric.fabric["services"][0]["dispatch"] = mode
         fabric.start_controller()
-        while not tables() <= TABLES[mode, store]:
+
+        def settled(mode=mode):
             assert moved() == 0, f"flows moved at a start with {mode}"
+            return tables() and tables() <= TABLES[mode, store]
+
+        fabric.wait(settled, lambda mode=mode: f"bindings of {mode} where they belong, not in {tables()}", 60)
         assert moved() == 0, f"flows moved after a start with {mode}"
         assert fabric.wait_bindings_equal() == held + 100
     report = load.finish()

@@ -49,7 +49,7 @@ TEST(CoreProperty, TheRulesHoldAfterEveryStep) {
   EXPECT_GT(moved, 20u);
   EXPECT_GT(restarts, 10u);
   EXPECT_GT(deleted, 5u);
-  EXPECT_GT(learned, 150u);
+  EXPECT_GT(learned, 300u);
   EXPECT_GT(flips, 50u);
   EXPECT_GT(closings, 1u);
   EXPECT_GT(slots_moved, 1000u);
